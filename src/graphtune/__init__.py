@@ -1,0 +1,65 @@
+"""graphtune learns node embeddings and fine-tunes them to a task.
+
+    graph, report = graphtune.read_edges("edges.csv")
+    split = graphtune.split_edges(graph)
+    pretrained = graphtune.pretrain(graphtune.DeepWalk(dim=64), split)
+    tuned = graphtune.finetune(pretrained.model, graphtune.LinkPrediction(split))
+    print(graphtune.LinkPrediction(split).evaluate(tuned.model))
+
+Names are imported when first used, so that `import graphtune` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "graphtune.check": ("ArgumentError", "DataError", "GraphtuneError", "LeakError"),
+    "graphtune.clean": ("Cleaning", "clean"),
+    "graphtune.config": ("TrainConfig",),
+    "graphtune.convert": (
+        "from_dgl", "from_networkx", "from_pyg", "from_scipy", "to_dgl", "to_networkx", "to_pyg", "to_scipy",
+    ),
+    "graphtune.datasets": ("load_dataset",),
+    "graphtune.evaluate": ("Evaluation", "compare"),
+    "graphtune.findings": ("Finding", "Report"),
+    "graphtune.graph": ("Graph",),
+    "graphtune.ids": ("NodeIds",),
+    "graphtune.io": (
+        "from_frame", "read_adjacency_lists", "read_edges", "read_events", "read_features", "read_labels",
+        "read_texts", "read_triple_files", "read_triples",
+    ),
+    "graphtune.models": (
+        "BPRMF", "GAT", "GCN", "LINE", "ComplEx", "DeepWalk", "DistMult", "Encoder", "GraphSAGE", "LightGCN",
+        "Model", "Node2Vec", "Recipe", "RotatE", "Scorer", "TransE",
+    ),
+    "graphtune.split": (
+        "Split", "given_split", "split_edges", "split_inductive", "split_interactions", "split_nodes", "split_triples",
+    ),
+    "graphtune.store": ("Record", "load", "open_directory", "save"),
+    "graphtune.tasks": (
+        "CommunityDetection", "LinkPrediction", "NodeClassification", "NodeRegression", "Recommendation",
+        "TripleCompletion", "finetune", "pretrain",
+    ),
+    "graphtune.train.fit": ("Result", "Run", "Training", "fit"),
+    "graphtune.train.loggers": ("CSVLogger", "TensorBoardLogger"),
+    "graphtune.vectors": ("Vectors", "read_vectors", "start_from", "start_from_model", "write_vectors"),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = ["__version__", *sorted(_MODULE_OF)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'graphtune' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,75 @@
+"""What a sampler hands to an objective.
+
+Axes: B examples, K negatives, W walks, L positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples of one step. Objectives say in their docstrings which fields they need.
+
+    Attributes:
+        source: [B] int64 nodes.
+        target: [B] int64 nodes.
+        negative: [B, K] int64 nodes of each example, or [K] shared by all.
+        relation: [B] int64; relation r read backwards is r + R.
+        weight: [B] float32 weight of each example's loss.
+        label: [B] int64 classes, [B, C] float32 indicators, or [B] float32 values.
+    """
+
+    source: Tensor
+    target: Tensor | None = None
+    negative: Tensor | None = None
+    relation: Tensor | None = None
+    weight: Tensor | None = None
+    label: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def to(self, device: torch.device) -> Batch:
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.to(device) for k, v in moved.items() if v is not None})
+
+
+@dataclass(frozen=True)
+class WalkBatch:
+    """Walks with word2vec's random choices made, so that an objective is a pure function of its batch.
+
+    Attributes:
+        walks: [W, L] int32 nodes, -1 for none.
+        reach: [W, L] int32, how far the window of each centre reaches.
+        negative: [W, L, K] int32 negatives of each centre.
+    """
+
+    walks: np.ndarray
+    reach: np.ndarray
+    negative: np.ndarray
+
+    def __len__(self) -> int:
+        return int((self.walks >= 0).sum())
+
+    def to(self, device: torch.device) -> WalkBatch:
+        return self
+
+    def pairs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The training pairs: input node [B], centre [B] and negatives [B, K], int64."""
+        length = self.walks.shape[1]
+        at = np.arange(length)
+        near = np.abs(at[:, None] - at[None, :])[None] <= self.reach[:, :, None]
+        used = self.walks >= 0
+        near &= used[:, :, None] & used[:, None, :] & (at[:, None] != at[None, :])
+        walk, centre, other = np.nonzero(near)
+        return (
+            torch.from_numpy(self.walks[walk, other].astype(np.int64)),
+            torch.from_numpy(self.walks[walk, centre].astype(np.int64)),
+            torch.from_numpy(self.negative[walk, centre].astype(np.int64)),
+        )

@@ -1,0 +1,59 @@
+"""The model card: what a saved model is, in words and numbers a reader can check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, Any]) -> str:
+    """Markdown from the records that are saved beside it.
+
+    Args:
+        config: the resolved configuration: recipe, training, graph, split.
+        metrics: evaluations by name, as `Evaluation.as_dict` gives them.
+        run: versions, fingerprint, seconds.
+    """
+    recipe, graph = config["recipe"], config["graph"]
+    lines = [
+        f"# {recipe['name']} node embeddings",
+        "",
+        f"{graph['nodes']:,} nodes, {graph['edges']:,} {'directed' if graph['directed'] else 'undirected'} edges"
+        + (f", {graph['relations']:,} relations" if graph["relations"] else "")
+        + f". Data fingerprint `{run['fingerprint'][:16]}`.",
+        "",
+        "```python",
+        "import graphtune",
+        "model = graphtune.load(DIRECTORY)",
+        "model.encode(ids)            # [n, dim] float32, source side; side='target' for the other",
+        "```",
+        "",
+        "## Scores",
+        "",
+        *_score_table(metrics),
+        "",
+        "## How it was made",
+        "",
+        *_settings("model", recipe["options"]),
+        *_settings("training", config["training"] or {}),
+        *_settings("split", config["split"] or {"kind": "none: every edge was learned"}),
+        "",
+        "Made with " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()) + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _score_table(metrics: dict[str, Any]) -> list[str]:
+    if not metrics:
+        return ["Not evaluated."]
+    lines = ["| task | part | metric | value | 95 % interval |", "|---|---|---|---|---|"]
+    for name, evaluation in metrics.items():
+        for metric, e in evaluation["metrics"].items():
+            interval = f"{e['low']:.4f} to {e['high']:.4f}"
+            lines.append(f"| {name} | {evaluation['part']} | {metric} | {e['mean']:.4f} | {interval} |")
+    return lines
+
+
+def _settings(title: str, options: dict[str, Any]) -> list[str]:
+    shown = ", ".join(f"{name}={value}" for name, value in options.items() if value is not None)
+    return [f"- {title}: {shown}"]

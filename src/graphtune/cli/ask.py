@@ -1,0 +1,161 @@
+"""Questions to a saved model: neighbours, recommendations, scores, missing ends of triples, labels of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphtune.check import bad, integer
+from graphtune.cli.judge import whole_graph
+from graphtune.cli.settings import own_recipes
+from graphtune.cli.talk import lines, table
+from graphtune.evaluate.nodes import head_outputs, head_values
+from graphtune.models import Model
+from graphtune.store import Stored, open_directory
+
+MISSING = "?"
+SHOWN_CLASSES = 3
+
+
+def neighbors(directory: str, node: str, k: int, kind: str | None, own: str | None) -> dict[str, Any]:
+    """The nodes whose embeddings lie nearest."""
+    integer("-k", "neighbors", k, 1)
+    model = open_directory(directory, own_recipes(own)).model
+    found = model.most_similar(node, k, kind)
+    return {"id": node, "neighbors": [{"id": i, "cosine": cosine} for i, cosine in found]}
+
+
+def show_neighbors(result: dict[str, Any]) -> None:
+    rows = [[n["id"], f"{n['cosine']:.4f}"] for n in result["neighbors"]]
+    table(f"Nearest to {result['id']}", ("id", "cosine"), rows)
+
+
+def recommend(directory: str, user: str, k: int, own: str | None) -> dict[str, Any]:
+    """The best targets for a user, without those it has in any part of the data."""
+    integer("-k", "recommend", k, 1)
+    stored = open_directory(directory, own_recipes(own))
+    found = _knowing_all(stored).recommend(user, k)
+    return {"user": user, "items": [{"id": i, "score": score} for i, score in found]}
+
+
+def show_recommendations(result: dict[str, Any]) -> None:
+    rows = [[item["id"], f"{item['score']:.4f}"] for item in result["items"]]
+    table(f"For {result['user']}", ("id", "score"), rows)
+
+
+def predict(
+    directory: str, names: Sequence[str], nodes: bool, k: int, task: str | None, kind: str | None, own: str | None
+) -> dict[str, Any]:
+    """Labels of nodes; scores of pairs or triples; the missing end of a triple, by what `names` are."""
+    integer("-k", "predict", k, 1)
+    stored = open_directory(directory, own_recipes(own))
+    if nodes:
+        return _nodes(stored, names, task, kind, directory)
+    if stored.model.graph.relation_ids is None:
+        return _pairs(stored.model, names)
+    if list(names).count(MISSING) == 1 and len(names) == 3 and names[1] != MISSING:
+        return _missing_end(stored, names[0], names[1], names[2], k)
+    return _triples(stored.model, names)
+
+
+def show_predictions(result: dict[str, Any]) -> None:
+    if "nodes" in result:
+        table("", ("id", result["shows"]), [[n["id"], _shown(n)] for n in result["nodes"]])
+    elif "answers" in result:
+        rows = [[a["id"], f"{a['score']:.4f}"] for a in result["answers"]]
+        table(" ".join(result["query"]), ("id", "score"), rows)
+        lines(f"{result['known']:,} known answers are left out; a higher score is likelier.")
+    else:
+        rows = [[" ".join(map(str, s["edge"])), f"{s['score']:.4f}"] for s in result["scores"]]
+        table("", ("edge", "score"), rows)
+        lines("A higher score is likelier; scores are of one model, not probabilities.")
+
+
+def _knowing_all(stored: Stored) -> Model:
+    """The model, which takes every edge for known, also those that were kept aside to test it."""
+    stored.model.graph = whole_graph(stored)
+    return stored.model
+
+
+def _pairs(model: Model, names: Sequence[str]) -> dict[str, Any]:
+    if MISSING in names:
+        fix = "`graphtune recommend` gives the best targets of a node."
+        raise bad("NAMES", "predict", "pairs of ids in a graph without relations", list(names), fix)
+    if not names or len(names) % 2:
+        raise bad("NAMES", "predict", "pairs of ids: A B, or A B C D, ...", list(names))
+    scores = model.score(names[::2], names[1::2])
+    edges = zip(names[::2], names[1::2], scores.tolist())
+    return {"scores": [{"edge": [a, b], "score": score} for a, b, score in edges]}
+
+
+def _triples(model: Model, names: Sequence[str]) -> dict[str, Any]:
+    if not names or len(names) % 3 or MISSING in names:
+        fix = f"One triple may have a {MISSING} for its head or its tail."
+        raise bad("NAMES", "predict", "triples: HEAD RELATION TAIL, in a graph with relations", list(names), fix)
+    triples = list(zip(names[::3], names[1::3], names[2::3]))
+    scores = model.score(names[::3], names[2::3], names[1::3])
+    return {"scores": [{"edge": list(t), "score": score} for t, score in zip(triples, scores.tolist())]}
+
+
+def _missing_end(stored: Stored, head: str, relation: str, tail: str, k: int) -> dict[str, Any]:
+    graph = whole_graph(stored)
+    assert graph.relation_ids is not None and graph.relation is not None
+    backwards = head == MISSING
+    r = graph.relation_ids.index([relation])
+    row = graph.ids.index([tail if backwards else head])
+    query = r + graph.num_relations if backwards else r
+    scores = stored.model.frozen().cross(row, range(graph.num_nodes), query)[0]
+    start, end = graph.edges[::-1] if backwards else graph.edges
+    known = np.unique(end[(start == row[0]) & (graph.relation == r[0])])
+    scores[known] = -np.inf
+    best = np.argsort(-scores, kind="stable")[:k]
+    best = best[scores[best] > -np.inf]
+    answers = zip(graph.ids.values(best), scores[best].tolist())
+    return {
+        "query": [head, relation, tail],
+        "known": len(known),
+        "answers": [{"id": i, "score": score} for i, score in answers],
+    }
+
+
+def _nodes(stored: Stored, names: Sequence[str], task: str | None, kind: str | None, directory: str) -> dict[str, Any]:
+    model = stored.model
+    if not names:
+        raise bad("NAMES", "predict --nodes", "one id or more", list(names))
+    heads = list(model.heads)
+    if not heads:
+        fix = "Fine-tune it first: graphtune finetune DIR --task node-classification --labels FILE --out NEW."
+        raise bad("DIR", "predict --nodes", "a model that was fine-tuned to nodes", directory, fix)
+    head = task or heads[-1]
+    if head not in heads:
+        raise bad("--task", "predict --nodes", f"one that the model was fine-tuned to, {', '.join(heads)}", task)
+    rows = model.ids.index(names, kind)
+    if "classes" not in model.outputs[head]:
+        values = head_values(model, head)[rows]
+        return {"shows": "value", "nodes": [{"id": i, "value": v} for i, v in zip(names, values.tolist())]}
+    labels = whole_graph(stored).labels
+    several = labels is not None and labels.ndim == 2
+    chances = _chances(head_outputs(model, head)[rows], several)
+    classes = model.outputs[head]["classes"]
+    return {"shows": "classes", "nodes": [_ranked(i, row, classes) for i, row in zip(names, chances)]}
+
+
+def _chances(outputs: np.ndarray, several: bool) -> np.ndarray:
+    """[n, C] probabilities: of each class for itself where a node may have several, else of one among all."""
+    if several:
+        return 1 / (1 + np.exp(-outputs))
+    odds = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def _ranked(name: str, chances: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    best = np.argsort(-chances, kind="stable")[:SHOWN_CLASSES]
+    return {"id": name, "classes": [{"class": classes[c], "probability": float(chances[c])} for c in best]}
+
+
+def _shown(node: dict[str, Any]) -> str:
+    if "value" in node:
+        return f"{node['value']:.4g}"
+    return ", ".join(f"{c['class']} {c['probability']:.3f}" for c in node["classes"])

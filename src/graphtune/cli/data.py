@@ -1,0 +1,299 @@
+"""From what stands on the command line to a graph, and to its train, validation and test parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphtune.check import ArgumentError, DataError, bad, one_of
+from graphtune.cli.settings import nearest
+from graphtune.cli.talk import Talk
+from graphtune.findings import Report
+from graphtune.graph import Graph
+from graphtune.io import read_edges, read_events, read_features, read_labels, read_triples
+from graphtune.split import RATIOS, Split, split_edges, split_interactions, split_triples
+
+NAMED = "dataset:"
+NO_SPLIT = "none"
+RELATIONAL = ("complex", "distmult", "transe", "rotate")
+DEFAULT_MODEL = {"edges": "deepwalk", "triples": "complex", "events": "lightgcn"}
+DELIMITERS = {"\\t": "\t", "tab": "\t", "space": " "}
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """Labels of nodes in a file of their own.
+
+    Attributes:
+        labels: the file; None for those that the graph has.
+        label_type: "class", "multi" (several a node) or "target" (a number).
+        label_columns: the columns of the id and of the label, as "id,label"; None for those named so, or the first two.
+        kind: the kind of node that the file is about, "user" or "item", where an id may be of both.
+    """
+
+    labels: str | None = None
+    label_type: str = "class"
+    label_columns: str | None = None
+    kind: str | None = None
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """A graph on the command line.
+
+    Attributes:
+        edges: the file, or "dataset:NAME".
+        triples: the file holds triples.
+        events: the columns of user, item and time of a file of events, as "user,item,time".
+        columns: the columns of the two ends ("source,target"), or of a triple ("head,relation,tail").
+        directed: edges have a direction.
+        weight, time: further columns.
+        delimiter: between the columns.
+        header: whether the first line names the columns; None finds it out.
+        label_attribute: the attribute of nodes that holds their class, in .graphml and .gml.
+        labels: labels in a file of their own.
+        features: a file of node features.
+        strict: refuse data in which anything would be changed.
+    """
+
+    edges: str
+    triples: bool = False
+    events: str | None = None
+    columns: str | None = None
+    directed: bool = False
+    weight: str | None = None
+    time: str | None = None
+    delimiter: str | None = None
+    header: bool | None = None
+    label_attribute: str | None = None
+    labels: LabelOptions = LabelOptions()
+    features: str | None = None
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Data:
+    """A graph that was read.
+
+    Attributes:
+        graph: all of it.
+        reports: what was found in each file.
+        published: the split it is published with, for a data set by name that has one.
+    """
+
+    graph: Graph
+    reports: tuple[Report, ...]
+    published: Split | None = None
+
+    @property
+    def kind(self) -> str:
+        """"edges", "triples" or "events"."""
+        if self.graph.relation is not None:
+            return "triples"
+        return "events" if self.graph.is_bipartite_events else "edges"
+
+
+def read_data(options: DataOptions, talk: Talk) -> Data:
+    """Read and clean a graph with everything that goes with it, and say what was found.
+
+    Raises:
+        ArgumentError: options that do not go together.
+        DataError: a file is missing or damaged, or no edge is left.
+    """
+    data = _named(options) if options.edges.startswith(NAMED) else _from_file(options)
+    for report in data.reports:
+        talk.say(report)
+    if data.graph.num_edges == 0:
+        fix = "Self-loops and rows that cannot be used are dropped; see `graphtune inspect`."
+        raise DataError(f"{options.edges} must hold an edge between two nodes. Got none after cleaning. {fix}")
+    return data
+
+
+def with_labels(graph: Graph, options: LabelOptions, strict: bool = False) -> tuple[Graph, tuple[Report, ...]]:
+    """The graph with the labels of a file, where one is given."""
+    if options.labels is None:
+        return graph, ()
+    id_column, label_column = _columns(options.label_columns, "--label-columns", ("id", "label"))
+    graph, report = read_labels(
+        options.labels,
+        graph,
+        kind=options.label_type,
+        id=id_column,
+        label=label_column,
+        node_kind=options.kind,
+        strict=strict,
+    )
+    return graph, (report,)
+
+
+def split_data(data: Data, how: str | None, by: str | None, seed: int) -> Split | None:
+    """The published split, or one that is made; None for --split none. It has passed the audit.
+
+    Args:
+        data: what to divide.
+        how: "none", ratios such as "7:2:1", or None for the published split or else 7:2:1.
+        by: for events "user", "time" or "last".
+        seed: of what is random.
+
+    Raises:
+        ArgumentError: ratios that are none, --by for a graph that is no log of events, too few edges.
+        LeakError: a part leaks into another.
+    """
+    if by is not None and data.kind != "events":
+        raise bad("--by", "embed", "left out for data that are no events", by, "Give --events user,item,time.")
+    if how == NO_SPLIT:
+        return None
+    ratios = RATIOS if how is None else _ratios(how)
+    if how is None and by is None and data.published is not None:
+        split = data.published
+    elif data.kind == "events":
+        by = one_of("--by", "embed", by or "user", ("user", "time", "last"))
+        split = split_interactions(data.graph, by, ratios, seed)
+    elif data.kind == "triples" and data.graph.directed:
+        split = split_triples(data.graph, ratios, seed)
+    else:
+        split = split_edges(data.graph, ratios, seed)
+    return split
+
+
+def check_pair(model: str, data: Data) -> None:
+    """Refuse a model that cannot learn from this kind of data.
+
+    Raises:
+        ArgumentError: with the models that can.
+    """
+    relational = data.kind == "triples"
+    if ":" in model or (model in RELATIONAL) == relational:
+        return
+    if relational:
+        what = f"one that reads relations ({', '.join(RELATIONAL)}) for triples"
+        fix = "To learn the structure alone, read the file as edges: --columns head,tail without --triples."
+    else:
+        what = "one for graphs without relations, such as " + DEFAULT_MODEL[data.kind]
+        fix = "If the file holds triples (head, relation, tail), add --triples."
+    raise bad("--model", "embed", what, model, fix)
+
+
+def _named(options: DataOptions) -> Data:
+    from graphtune.datasets import load_dataset
+
+    for name in ("triples", "events", "columns", "weight", "time", "delimiter", "header"):
+        if getattr(options, name) not in (None, False):
+            raise bad(f"--{name}", "graphtune", "left out for a data set by name", getattr(options, name))
+    loaded = load_dataset(known_dataset(options.edges[len(NAMED) :]))
+    return Data(loaded.graph, (loaded.report,), loaded.split)
+
+
+def known_dataset(name: str) -> str:
+    """The name as the registry spells it, whatever the case.
+
+    Raises:
+        ArgumentError: there is no data set of this name.
+    """
+    from graphtune.datasets import list_datasets
+
+    names = {known.lower(): known for known in list_datasets()}
+    if name.lower() not in names:
+        fix = f"{nearest(name.lower(), names)}`graphtune datasets list` says what each is."
+        raise bad("NAME", "graphtune", f"one of {', '.join(names.values())}", name, fix)
+    return names[name.lower()]
+
+
+def _from_file(options: DataOptions) -> Data:
+    if options.triples and options.events is not None:
+        raise bad("--events", "graphtune", "left out where --triples is given", options.events)
+    graph, report = _triples(options) if options.triples else _events_or_edges(options)
+    graph, of_labels = with_labels(graph, options.labels, options.strict)
+    reports = [report, *of_labels]
+    if options.features is not None:
+        graph, report = read_features(
+            options.features, graph, node_kind=options.labels.kind, strict=options.strict
+        )
+        reports.append(report)
+    return Data(graph, tuple(reports))
+
+
+def _triples(options: DataOptions) -> tuple[Graph, Report]:
+    for name in ("weight", "time", "label_attribute"):
+        if getattr(options, name) is not None:
+            raise bad(f"--{name.replace('_', '-')}", "graphtune", "left out for triples", getattr(options, name))
+    head, relation, tail = _columns(options.columns, "--columns", ("head", "relation", "tail"))
+    return read_triples(
+        options.edges,
+        delimiter=_delimiter(options),
+        header=options.header,
+        head=head,
+        relation=relation,
+        tail=tail,
+        strict=options.strict,
+    )
+
+
+def _events_or_edges(options: DataOptions) -> tuple[Graph, Report]:
+    if options.events is None:
+        return _edges(options)
+    for name in ("columns", "time", "label_attribute"):
+        if getattr(options, name) is not None:
+            fix = "Name the columns as --events user,item,time."
+            raise bad(f"--{name.replace('_', '-')}", "graphtune", "left out for events", getattr(options, name), fix)
+    names = options.events.split(",")
+    if len(names) not in (2, 3) or not all(names):
+        raise bad("--events", "graphtune", "the columns of user, item and, if wanted, time", options.events)
+    user, item, time = (*names, None)[:3]
+    return read_events(
+        options.edges,
+        delimiter=_delimiter(options),
+        header=options.header,
+        user=user,
+        item=item,
+        time=time,
+        weight=options.weight,
+        strict=options.strict,
+    )
+
+
+def _edges(options: DataOptions) -> tuple[Graph, Report]:
+    source, target = _columns(options.columns, "--columns", ("source", "target"))
+    return read_edges(
+        options.edges,
+        directed=options.directed or None,
+        delimiter=_delimiter(options),
+        header=options.header,
+        source=source,
+        target=target,
+        weight=options.weight,
+        time=options.time,
+        label=options.label_attribute,
+        strict=options.strict,
+    )
+
+
+def _columns(text: str | None, option: str, roles: tuple[str, ...]) -> tuple[str | None, ...]:
+    if text is None:
+        return (None,) * len(roles)
+    names = tuple(text.split(","))
+    if len(names) != len(roles) or not all(names):
+        raise bad(option, "graphtune", f"{len(roles)} columns, {','.join(roles)}", text)
+    return names
+
+
+def _delimiter(options: DataOptions) -> str | None:
+    return None if options.delimiter is None else DELIMITERS.get(options.delimiter, options.delimiter)
+
+
+def _ratios(text: str) -> tuple[float, float, float]:
+    try:
+        train, valid, test = map(float, text.split(":"))
+    except ValueError:
+        raise bad("--split", "embed", "three numbers such as 7:2:1, or none", text) from None
+    return train, valid, test
+
+
+def check_file(option: str, path: str | None) -> None:
+    """Refuse a file that is not there before anything is computed.
+
+    Raises:
+        ArgumentError: it is missing.
+    """
+    if path is not None and not Path(path).exists():
+        raise ArgumentError(f"`{option}` must name a file. Got {path!r}, which is none.")

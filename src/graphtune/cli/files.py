@@ -1,0 +1,112 @@
+"""Commands that write a file from a saved model: communities and embeddings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphtune.check import bad, integer, one_of
+from graphtune.cli.judge import whole_graph
+from graphtune.cli.settings import own_recipes
+from graphtune.cli.talk import lines
+from graphtune.evaluate.communities import kmeans, leiden
+from graphtune.files import commit_text
+from graphtune.graph import Graph
+from graphtune.metrics import modularity
+from graphtune.models.base import SIDES
+from graphtune.store import open_directory
+from graphtune.vectors import FORMATS, vectors_of, write_vectors
+
+METHODS = ("kmeans", "leiden")
+
+
+def communities(
+    directory: str, out: str, method: str, k: int | None, seed: int, overwrite: bool, own: str | None
+) -> dict[str, Any]:
+    """Write the community of every node, as csv.
+
+    KMeans on the embeddings makes `k` communities: as many as the graph has classes where k is None, else as many as
+    Leiden finds. Leiden reads the edges alone and finds their number by itself.
+    """
+    one_of("--method", "communities", method, METHODS)
+    if k is not None and method == "leiden":
+        raise bad("-k", "communities", "left out for --method leiden, which finds the number", k)
+    path = check_file_target(out, "communities", overwrite)
+    if k is not None:
+        integer("-k", "communities", k, 1)
+    stored = open_directory(directory, own_recipes(own))
+    graph = whole_graph(stored)
+    if k is not None:
+        integer("-k", "communities", k, 1, graph.num_nodes)
+    found = leiden(graph, seed) if method == "leiden" else kmeans(stored.model, k or _number_of(graph, seed), seed)
+    commit_text(path, _community_table(graph, found))
+    sizes = np.sort(np.bincount(found))[::-1]
+    quality = modularity(graph.edges, found, graph.weight)
+    return {"file": str(path), "method": method, "communities": len(sizes), "sizes": sizes, "modularity": quality}
+
+
+def show_communities(result: dict[str, Any]) -> None:
+    sizes = ", ".join(f"{size:,}" for size in result["sizes"][:10])
+    more = ", ..." if len(result["sizes"]) > 10 else ""
+    lines(
+        f"{result['communities']:,} communities by {result['method']}, modularity {result['modularity']:.4f}",
+        f"Nodes in them: {sizes}{more}",
+        f"Saved in {result['file']}",
+    )
+
+
+def export(directory: str, out: str, format: str, side: str, overwrite: bool, own: str | None) -> dict[str, Any]:
+    """Write all embeddings to a file."""
+    one_of("--format", "export", format, FORMATS)
+    one_of("--side", "export", side, SIDES)
+    path = check_file_target(out, "export", overwrite)
+    model = open_directory(directory, own_recipes(own)).model
+    vectors = vectors_of(model, side)
+    write_vectors(path, vectors, format)
+    return {"file": str(path), "format": format, "side": side, "nodes": len(vectors.ids), "dim": vectors.matrix.shape[1]}
+
+
+def show_export(result: dict[str, Any]) -> None:
+    lines(f"Saved {result['nodes']:,} embeddings of dim {result['dim']} in {result['file']} ({result['format']})")
+    if result["format"] == "npy":
+        lines("The file has no ids: row i is that of line i of nodes.parquet in the model directory.")
+
+
+def check_file_target(out: str, who: str, overwrite: bool) -> Path:
+    """The file to write, checked before anything is computed.
+
+    Raises:
+        ArgumentError: it is a directory, it exists (and not `overwrite`), or its directory cannot be written.
+    """
+    path = Path(out)
+    if path.is_dir():
+        raise bad("--out", who, "the name of a file", out, "There is a directory of that name.")
+    if path.exists() and not overwrite:
+        raise bad("--out", who, "a new file", out, "It exists; --overwrite replaces it.")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise bad("--out", who, "a file in a directory that can be written", out)
+    return path
+
+
+def _number_of(graph: Graph, seed: int) -> int:
+    if graph.labels is not None and graph.labels.ndim == 1:
+        return len(np.unique(graph.labels[graph.labels >= 0]))
+    return int(leiden(graph, seed).max()) + 1
+
+
+def _community_table(graph: Graph, found: np.ndarray) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    kinds = [graph.ids.kinds[i] for i in graph.ids.kinds_of(np.arange(graph.num_nodes))]
+    names = graph.ids.values(np.arange(graph.num_nodes))
+    several = len(graph.ids.kinds) > 1
+    writer.writerow(["id", "kind", "community"] if several else ["id", "community"])
+    writer.writerows(
+        [name, kind, c] if several else [name, c] for name, kind, c in zip(names, kinds, found.tolist())
+    )
+    return text.getvalue()

@@ -1,0 +1,84 @@
+"""How a model is trained: one frozen record, saved in full with every run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from graphtune.check import integer, number, one_of
+
+OPTIMIZERS = ("adamw", "adagrad", "sgd")
+SCHEDULES = ("constant", "cosine", "exponential", "linear")
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every knob of the engine.
+
+    Attributes:
+        epochs: passes over the sampler.
+        batch_size: examples a step (walks a step for walk models).
+        lr: the peak learning rate.
+        lr_table, lr_encoder, lr_head: rates for embedding tables, other encoder and scorer weights, and task heads;
+            `lr` where None, 0 freezes.
+        optimizer: "adamw", "adagrad" or "sgd". Fused steps are plain SGD whatever this says.
+        weight_decay: decoupled decay of encoder and head weights (biases and norms are left alone).
+        weight_decay_table: decoupled decay of embedding tables.
+        l1, l2, n3: penalties on the embedding rows that a batch touches, a row and example:
+            l1 * |z|_1, l2 * |z|_2^2, n3 * |z|_3^3 (N3: Lacroix et al., 2018).
+        schedule: "constant", "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`.
+        lr_end: the last rate as a share of `lr` (exponential needs more than 0).
+        warmup: share of all steps over which the rate climbs to `lr`.
+        clip_norm: largest norm of the whole gradient; 0 for none.
+        eval_every: epochs between validations.
+        patience: validations without gain before stopping; 0 never stops early.
+        precision: "fp32", or "bf16" autocast.
+        deterministic: one thread in the lock-free kernels and torch's deterministic algorithms.
+        device: "auto", "cpu", "cuda" or a torch device name.
+        seed: of every random choice.
+    """
+
+    epochs: int = 100
+    batch_size: int = 1024
+    lr: float = 0.01
+    lr_table: float | None = None
+    lr_encoder: float | None = None
+    lr_head: float | None = None
+    optimizer: str = "adamw"
+    weight_decay: float = 0.0
+    weight_decay_table: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    n3: float = 0.0
+    schedule: str = "constant"
+    lr_end: float = 0.0
+    warmup: float = 0.0
+    clip_norm: float = 0.0
+    eval_every: int = 1
+    patience: int = 10
+    precision: str = "fp32"
+    deterministic: bool = False
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        who = "TrainConfig"
+        for name in ("epochs", "batch_size", "eval_every"):
+            integer(name, who, getattr(self, name), 1)
+        for name in ("patience", "seed"):
+            integer(name, who, getattr(self, name), 0)
+        number("lr", who, self.lr, 0, open_low=True)
+        for name in ("lr_table", "lr_encoder", "lr_head"):
+            if getattr(self, name) is not None:
+                number(name, who, getattr(self, name), 0)
+        for name in ("weight_decay", "weight_decay_table", "l1", "l2", "n3", "clip_norm"):
+            number(name, who, getattr(self, name), 0)
+        number("lr_end", who, self.lr_end, 0, 1, open_low=self.schedule == "exponential")
+        number("warmup", who, self.warmup, 0, 1)
+        one_of("optimizer", who, self.optimizer, OPTIMIZERS)
+        one_of("schedule", who, self.schedule, SCHEDULES)
+        one_of("precision", who, self.precision, PRECISIONS)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return tuple(f.name for f in fields(cls))

@@ -1,0 +1,19 @@
+"""Evaluators: honest scores per query, with intervals. Tasks call them; they work on any model."""
+
+from graphtune.evaluate.communities import evaluate_communities
+from graphtune.evaluate.links import evaluate_links
+from graphtune.evaluate.nodes import evaluate_classes, evaluate_values
+from graphtune.evaluate.ranking import evaluate_recommendations
+from graphtune.evaluate.result import Evaluation, compare
+from graphtune.evaluate.triples import evaluate_triples
+
+__all__ = [
+    "Evaluation",
+    "compare",
+    "evaluate_classes",
+    "evaluate_communities",
+    "evaluate_links",
+    "evaluate_recommendations",
+    "evaluate_triples",
+    "evaluate_values",
+]

@@ -1,0 +1,214 @@
+"""The graph that every part of graphtune reads: frozen, plain NumPy arrays, the user's ids beside them.
+
+Axes: N nodes, E edges, F features, C classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from graphtune.check import bad, one_of
+from graphtune.ids import NodeIds
+
+
+@dataclass(frozen=True)
+class CSR:
+    """Neighbours row by row: those of node v are `indices[indptr[v]:indptr[v + 1]]`, ascending.
+
+    Attributes:
+        indptr: [N + 1] int64.
+        indices: [M] the neighbours; M is E, or 2E (less self-loops) when both directions are walked.
+        edge: [M] the position in `Graph.edges` that each entry came from.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    edge: np.ndarray
+
+    @property
+    def degree(self) -> np.ndarray:
+        """[N] entries per row."""
+        return np.diff(self.indptr)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A graph as arrays. Nodes are rows 0..N-1; `ids` gives them the user's names.
+
+    An undirected graph holds each edge once, in either orientation; `adjacency` shows both.
+
+    Attributes:
+        edges: [2, E] int64, source above target.
+        ids: the N node ids, with the kinds of node ("user", "item") where there are several.
+        directed: whether u -> v differs from v -> u. Triples and events are directed.
+        relation: [E] int64, the relation of each edge, with its names in `relation_ids`.
+        weight: [E] float32, positive and finite.
+        time: [E] int64 or float64, any unit, larger is later.
+        features: [N, F] float32, dense or scipy CSR.
+        labels: [N] int64 class numbers, -1 where unknown; or [N, C] bool for several labels a node.
+        label_names: the C names.
+        targets: [N] float64 values to regress on, NaN where unknown.
+        texts: N strings.
+    """
+
+    edges: np.ndarray
+    ids: NodeIds
+    directed: bool = False
+    relation: np.ndarray | None = None
+    relation_ids: NodeIds | None = None
+    weight: np.ndarray | None = None
+    time: np.ndarray | None = None
+    features: np.ndarray | sp.csr_array | None = None
+    labels: np.ndarray | None = None
+    label_names: tuple[str, ...] | None = None
+    targets: np.ndarray | None = None
+    texts: tuple[str, ...] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        edges = np.ascontiguousarray(self.edges, dtype=np.int64).reshape(2, -1)
+        object.__setattr__(self, "edges", edges)
+        if edges.size and (edges.min() < 0 or edges.max() >= self.num_nodes):
+            raise bad("edges", "Graph", f"rows in [0, {self.num_nodes})", int(edges.max()))
+        if (self.relation is None) != (self.relation_ids is None):
+            raise bad("relation_ids", "Graph", "given exactly when `relation` is", self.relation_ids)
+        for name in ("relation", "weight", "time"):
+            self._check_length(name, self.num_edges, "edge")
+        for name in ("features", "labels", "targets", "texts"):
+            self._check_length(name, self.num_nodes, "node")
+        self._cast("relation", np.int64)
+        self._cast("weight", np.float32)
+        self._cast("targets", np.float64)
+        if self.labels is not None:
+            self._cast("labels", np.int64 if np.ndim(self.labels) == 1 else np.bool_)
+        if sp.issparse(self.features):
+            object.__setattr__(self, "features", sp.csr_array(self.features, dtype=np.float32))
+        else:
+            self._cast("features", np.float32)
+        for name in ("edges", "relation", "weight", "time", "labels", "targets"):
+            array = getattr(self, name)
+            if array is not None:
+                view = array.view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.ids)
+
+    @property
+    def num_edges(self) -> int:
+        return int(self.edges.shape[1])
+
+    @property
+    def num_relations(self) -> int:
+        return len(self.relation_ids) if self.relation_ids is not None else 0
+
+    @property
+    def is_bipartite_events(self) -> bool:
+        """Whether this is a log of user-item events: two kinds of node, edges from the first to the second."""
+        return self.ids.kinds == ("user", "item")
+
+    def replace(self, **changes: object) -> Graph:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+    def take_edges(self, which: np.ndarray) -> Graph:
+        """The same nodes with only the edges that `which` (a mask or positions) selects."""
+        return self.replace(
+            edges=np.stack([row[which] for row in self.edges]),
+            **{
+                name: getattr(self, name)[which]
+                for name in ("relation", "weight", "time")
+                if getattr(self, name) is not None
+            },
+        )
+
+    def adjacency(self, direction: str = "out") -> CSR:
+        """Neighbours by row: of edges out of a node, into it, or "both".
+
+        An undirected graph gives both whatever `direction` says.
+        """
+        one_of("direction", "Graph.adjacency", direction, ("out", "in", "both"))
+        if not self.directed:
+            direction = "both"
+        return getattr(self, f"_csr_{direction}")
+
+    @cached_property
+    def _csr_out(self) -> CSR:
+        return _csr(self.edges[0], self.edges[1], np.arange(self.num_edges), self.num_nodes)
+
+    @cached_property
+    def _csr_in(self) -> CSR:
+        return _csr(self.edges[1], self.edges[0], np.arange(self.num_edges), self.num_nodes)
+
+    @cached_property
+    def _csr_both(self) -> CSR:
+        u, v = self.edges
+        edge = np.arange(self.num_edges)
+        back = u != v
+        return _csr(
+            np.concatenate([u, v[back]]),
+            np.concatenate([v, u[back]]),
+            np.concatenate([edge, edge[back]]),
+            self.num_nodes,
+        )
+
+    def sparse(self, direction: str = "out", weighted: bool = True) -> sp.csr_array:
+        """[N, N] adjacency matrix, float32; parallel edges are summed."""
+        csr = self.adjacency(direction)
+        values = np.ones(len(csr.indices), dtype=np.float32)
+        if weighted and self.weight is not None:
+            values = self.weight[csr.edge]
+        matrix = sp.csr_array((values, csr.indices, csr.indptr), shape=(self.num_nodes, self.num_nodes))
+        matrix.sum_duplicates()
+        return matrix
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over everything that the graph holds: the same data gives the same text."""
+        digest = hashlib.sha256(repr((self.directed, self.ids.kinds, self.label_names)).encode())
+        for block in (*self.ids.blocks, *(self.relation_ids.blocks if self.relation_ids else ())):
+            digest.update("\n".join(map(str, block.to_pylist())).encode())
+        features = self.features
+        dense = None if sp.issparse(features) else features
+        sparse = (features.data, features.indices, features.indptr) if sp.issparse(features) else ()
+        fields = (
+            self.edges,
+            self.relation,
+            self.weight,
+            self.time,
+            self.labels,
+            self.targets,
+            dense,
+            *sparse,
+        )
+        for array in fields:
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        digest.update("\n".join(self.texts or ()).encode())
+        return digest.hexdigest()
+
+    def _check_length(self, name: str, length: int, unit: str) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        got = value.shape[0] if hasattr(value, "shape") else len(value)
+        if got != length:
+            raise bad(name, "Graph", f"one entry per {unit}, {length} in all", f"{got} entries")
+
+    def _cast(self, name: str, dtype: type) -> None:
+        value = getattr(self, name)
+        if value is not None:
+            object.__setattr__(self, name, np.ascontiguousarray(value, dtype=dtype))
+
+
+def _csr(row: np.ndarray, column: np.ndarray, edge: np.ndarray, num_nodes: int) -> CSR:
+    order = np.argsort(row * num_nodes + column, kind="stable")
+    indptr = np.zeros(num_nodes + 1, dtype=np.int64)
+    np.cumsum(np.bincount(row, minlength=num_nodes), out=indptr[1:])
+    return CSR(indptr, column[order], edge[order])

@@ -1,0 +1,1 @@
+"""Free Numba functions: arrays in, arrays out; they import nothing else of graphtune."""

@@ -1,0 +1,46 @@
+"""Negative targets that are not known positives."""
+
+import numpy as np
+from numba import njit, prange
+
+from graphtune.kernels.random import advance, stream, uniform
+from graphtune.kernels.walks import _has_edge
+
+_TRIES = 20
+
+
+@njit(cache=True, parallel=True)
+def _unknown(indptr, indices, source, low, high, seed, out):
+    for b in prange(len(source)):
+        state = stream(seed, b)
+        for k in range(out.shape[1]):
+            for _ in range(_TRIES):
+                state = advance(state)
+                out[b, k] = low + int(uniform(state) * (high - low))
+                if out[b, k] != source[b] and not _has_edge(indptr, indices, source[b], out[b, k]):
+                    break
+
+
+def unknown_targets(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    source: np.ndarray,
+    count: int,
+    low: int,
+    high: int,
+    seed: int,
+) -> np.ndarray:
+    """For each source, `count` uniform targets in [low, high) that are neither itself nor its neighbours.
+
+    After 20 tries a neighbour is accepted, so a source that knows nearly everything cannot stall the draw.
+
+    Args:
+        indptr, indices: CSR of known positives, rows ascending.
+        source: [B] rows.
+
+    Returns:
+        [B, count] int64.
+    """
+    out = np.empty((len(source), count), dtype=np.int64)
+    _unknown(indptr, indices, source.astype(np.int64), low, high, np.uint64(seed), out)
+    return out

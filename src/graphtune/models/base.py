@@ -1,0 +1,369 @@
+"""The parts every model is put together from: encoder, scorer, heads.
+
+Axes: N nodes, R relations, D dim of an embedding, Q dim of a query or key, n and m any number of rows.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from graphtune.check import bad, integer, number, one_of
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.ids import NodeIds
+from graphtune.sampling import Sampler
+
+SIDES = ("source", "target")
+CHUNK = 1 << 26  # numbers held at once when many pairs are scored
+
+
+class Encoder(nn.Module, ABC):
+    """Nodes in, embeddings out.
+
+    Attributes:
+        dim: D.
+        num_nodes: N.
+        in_kernels: whether the fused steps know it: rows of a table `weight` and nothing more.
+    """
+
+    dim: int
+    num_nodes: int
+    in_kernels = False
+
+    @abstractmethod
+    def forward(self, nodes: Tensor | None = None) -> Tensor:
+        """Embeddings of `nodes` ([n] int64), [n, D]; of all nodes, [N, D], without."""
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """Names of the parameters with one row per node."""
+        return ()
+
+
+class Scorer(nn.Module):
+    """`query(source, relation) . key(target)`: the one place a score is written.
+
+    A subclass changes `query`, `key` or the similarity of the two; pairs, one-vs-all and top-k follow.
+
+    Attributes:
+        in_kernels: whether the fused steps know it: rows times rows, of the encoder's table or its own `weight`.
+        reads_relations: whether a score depends on the relation.
+    """
+
+    in_kernels = False
+    reads_relations = False
+
+    def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:
+        """[n, D] source embeddings, [n] relations -> [n, Q]."""
+        return z
+
+    def key(self, z: Tensor, nodes: Tensor | None = None) -> Tensor:
+        """[..., D] embeddings of the target nodes [...] (all nodes if None) -> [..., Q]."""
+        return z
+
+    def pair(self, query: Tensor, key: Tensor) -> Tensor:
+        """[..., Q] x [..., Q] -> [...] scores, row by row; broadcasts."""
+        return (query * key).sum(-1)
+
+    def cross(self, query: Tensor, key: Tensor) -> Tensor:
+        """[n, Q] x [m, Q] -> [n, m] scores, each with each."""
+        return query @ key.T
+
+    def modulus(self, rows: Tensor) -> Tensor:
+        """What penalties act on: the rows themselves, or the moduli of complex rows."""
+        return rows
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """Names of the parameters with one row per node."""
+        return ()
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """The shape of a head.
+
+    Attributes:
+        dim: D, of the embeddings it reads.
+        outputs: classes, or 1 for regression.
+        hidden: width of the hidden layer, 0 for none.
+        dropout: on the embeddings.
+    """
+
+    dim: int
+    outputs: int
+    hidden: int = 0
+    dropout: float = 0.0
+
+
+class Head(nn.Module):
+    """Embeddings to outputs of a node task: a linear map, or one hidden layer."""
+
+    def __init__(self, spec: HeadSpec):
+        super().__init__()
+        self.spec = spec
+        self.dropout = nn.Dropout(spec.dropout)
+        if spec.hidden:
+            self.layers = nn.Sequential(
+                nn.Linear(spec.dim, spec.hidden), nn.ReLU(), nn.Linear(spec.hidden, spec.outputs)
+            )
+        else:
+            self.layers = nn.Sequential(nn.Linear(spec.dim, spec.outputs))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """[n, D] -> [n, outputs]."""
+        return self.layers(self.dropout(z))
+
+
+class Recipe(Protocol):
+    """A model family with its options: a frozen dataclass that says how to build and how to pretrain.
+
+    This is what one adds to the product: `build` gives the untrained model, `pretraining` what it learns from
+    the structure of a graph alone, `training` the engine settings that suit it.
+    """
+
+    @property
+    def dim(self) -> int: ...
+
+    def build(self, graph: Graph, seed: int = 0) -> Model: ...
+
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]: ...
+
+    def training(self) -> TrainConfig: ...
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A model's embeddings and keys at one moment, to score many pairs with. Works on row numbers.
+
+    Scores of an undirected graph are the mean of both directions.
+
+    Attributes:
+        z: [N, D] embeddings.
+        key: [N, Q] target-side keys.
+        scorer: puts queries and keys together.
+        directed: whether u -> v differs from v -> u.
+    """
+
+    z: Tensor
+    key: Tensor
+    scorer: Scorer
+    directed: bool
+
+    @torch.no_grad()
+    def pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None = None) -> np.ndarray:
+        """[n] float32 scores of u -> v; relation r + R reads r backwards."""
+        chunk = max(1, CHUNK // self.z.shape[1])
+        parts = [slice(i, i + chunk) for i in range(0, len(u), chunk)]
+        scores = [self._pairs(u[p], v[p], None if relation is None else relation[p]) for p in parts]
+        return np.concatenate([np.empty(0, np.float32), *scores])
+
+    @torch.no_grad()
+    def cross(self, u: np.ndarray, columns: range, relation: np.ndarray | None = None) -> np.ndarray:
+        """[n, len(columns)] float32 scores of each u -> every node in `columns`."""
+        rows, r = self._tensor(u), None if relation is None else self._tensor(relation)
+        span = slice(columns.start, columns.stop)
+        scores = self.scorer.cross(self.scorer.query(self.z[rows], r), self.key[span])
+        if not self.directed:
+            back = self.scorer.cross(self.scorer.query(self.z[span], None), self.key[rows]).T
+            scores = (scores + back) / 2
+        return scores.float().cpu().numpy()
+
+    def _pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None) -> np.ndarray:
+        first, second = self._tensor(u), self._tensor(v)
+        r = None if relation is None else self._tensor(relation)
+        scores = self.scorer.pair(self.scorer.query(self.z[first], r), self.key[second])
+        if not self.directed:
+            scores = (scores + self.scorer.pair(self.scorer.query(self.z[second], r), self.key[first])) / 2
+        return scores.float().cpu().numpy()
+
+    def _tensor(self, rows: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(rows, dtype=np.int64)).to(self.z.device)
+
+
+class Model(nn.Module):
+    """An encoder and a scorer over the nodes of a graph, under the user's ids.
+
+    Args:
+        recipe: what it was built from; saved with it.
+        encoder: nodes to embeddings.
+        scorer: pairs (and relations) to scores.
+        graph: the graph it learns from; its edges are the known ones that `recommend` leaves out.
+
+    Attributes:
+        heads: the heads of node tasks, by task name.
+        outputs: for each head, what its outputs are called (class names) and how targets were scaled.
+    """
+
+    def __init__(self, recipe: Recipe, encoder: Encoder, scorer: Scorer, graph: Graph):
+        super().__init__()
+        self.recipe = recipe
+        self.encoder = encoder
+        self.scorer = scorer
+        self.heads = nn.ModuleDict()
+        self.outputs: dict[str, dict[str, Any]] = {}
+        self.graph = graph
+
+    @property
+    def ids(self) -> NodeIds:
+        return self.graph.ids
+
+    @property
+    def dim(self) -> int:
+        return self.encoder.dim
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    # --- tensors: what objectives and evaluators use ---
+
+    def rows(self, *nodes: Tensor) -> list[Tensor]:
+        """Embeddings of several index tensors in one pass of the encoder, each [..., D]."""
+        flat = torch.cat([n.reshape(-1) for n in nodes])
+        parts = self.encoder(flat).split([n.numel() for n in nodes])
+        return [part.view(*n.shape, self.dim) for part, n in zip(parts, nodes)]
+
+    def table_parameters(self) -> dict[str, nn.Parameter]:
+        """Parameters with one row per node, by their full name."""
+        names = [f"encoder.{n}" for n in self.encoder.table_names]
+        names += [f"scorer.{n}" for n in self.scorer.table_names]
+        parameters = dict(self.named_parameters())
+        return {name: parameters[name] for name in names}
+
+    @torch.no_grad()
+    def embeddings(self, side: str = "source") -> Tensor:
+        """[N, D] of all nodes: what a node is as a source, or as a target."""
+        one_of("side", "Model.embeddings", side, SIDES)
+        frozen = self.frozen()
+        return frozen.z if side == "source" else frozen.key
+
+    @torch.no_grad()
+    def frozen(self) -> Frozen:
+        """All embeddings and keys computed once, to score many pairs with."""
+        was_training = self.training
+        self.eval()
+        z = self.encoder(None)
+        frozen = Frozen(z.detach(), self.scorer.key(z, None).detach(), self.scorer, self.graph.directed)
+        self.train(was_training)
+        return frozen
+
+    # --- the user's ids: what people use ---
+
+    def encode(self, ids: Iterable[Any] | None = None, side: str = "source", kind: str | None = None) -> np.ndarray:
+        """Embeddings of nodes.
+
+        Args:
+            ids: the user's ids; all nodes in row order without.
+            side: "source", what a node is as the start of an edge, or "target", as its end. The two are the same
+                in a model that ties them.
+            kind: the kind of node, where the same id stands in several.
+
+        Returns:
+            [n, D] float32.
+
+        Raises:
+            ArgumentError: an id is unknown or ambiguous, or the side is not one of the two.
+        """
+        z = self.embeddings(side)
+        rows = slice(None) if ids is None else torch.from_numpy(self.ids.index(ids, kind)).to(z.device)
+        return z[rows].float().cpu().numpy().copy()
+
+    def score(self, source: Sequence[Any], target: Sequence[Any], relation: Sequence[Any] | None = None) -> np.ndarray:
+        """Scores of edges source -> target, [n] float32; larger is likelier.
+
+        Undirected graphs give the mean of both directions.
+
+        Raises:
+            ArgumentError: lengths differ, an id is unknown, or `relation` is missing or not called for.
+        """
+        if len(source) != len(target) or (relation is not None and len(relation) != len(source)):
+            raise bad("target", "Model.score", f"as long as `source`, {len(source)}", len(target))
+        kinds = ("user", "item") if self.graph.is_bipartite_events else (None, None)
+        u, v = self.ids.index(source, kinds[0]), self.ids.index(target, kinds[1])
+        return self.frozen().pairs(u, v, self.relation_rows(relation))
+
+    def relation_rows(self, relation: Sequence[Any] | None) -> np.ndarray | None:
+        """Relation names to numbers, checked against whether the graph has relations."""
+        names = self.graph.relation_ids
+        if (relation is None) != (names is None):
+            need = "left out: this graph has no relations" if names is None else "given: this graph has relations"
+            raise bad("relation", "Model.score", need, relation)
+        return None if names is None or relation is None else names.index(relation)
+
+    def most_similar(self, node: Any, k: int = 10, kind: str | None = None) -> list[tuple[Any, float]]:
+        """The `k` nodes of the same kind with the highest cosine to `node`, best first, itself left out."""
+        k = integer("k", "Model.most_similar", k, 1)
+        row = int(self.ids.index([node], kind)[0])
+        span = self.ids.rows(self.ids.kinds[int(self.ids.kinds_of(np.array([row]))[0])])
+        z = torch.nn.functional.normalize(self.embeddings()[span.start : span.stop], dim=-1)
+        cosine = z @ z[row - span.start]
+        cosine[row - span.start] = -torch.inf
+        best = cosine.topk(min(k, len(span) - 1))
+        return list(zip(self.ids.values(best.indices.cpu().numpy() + span.start), best.values.tolist()))
+
+    def recommend(self, user: Any, k: int = 10) -> list[tuple[Any, float]]:
+        """The `k` targets with the highest score for `user`, best first, those it already has left out.
+
+        In a log of events these are items; in any other graph without relations, new neighbours.
+        """
+        k = integer("k", "Model.recommend", k, 1)
+        if self.graph.relation_ids is not None:
+            raise bad(
+                "user",
+                "Model.recommend",
+                "a node of a graph without relations",
+                user,
+                "Use `predict` instead.",
+            )
+        events = self.graph.is_bipartite_events
+        row = int(self.ids.index([user], "user" if events else None)[0])
+        span = self.ids.rows("item") if events else range(self.graph.num_nodes)
+        candidates = np.arange(span.start, span.stop)
+        scores = self.frozen().cross(np.array([row]), span)[0]
+        csr = self.graph.adjacency("out")
+        known = np.append(csr.indices[csr.indptr[row] : csr.indptr[row + 1]], row)
+        scores[known[(known >= span.start) & (known < span.stop)] - span.start] = -np.inf
+        best = np.argsort(-scores, kind="stable")[:k]
+        best = best[scores[best] > -np.inf]
+        return list(zip(self.ids.values(candidates[best]), scores[best].tolist()))
+
+    def copy(self) -> Model:
+        """An independent copy over the same graph."""
+        twin = self.recipe.build(self.graph).to(self.device)
+        for name, head in self.heads.items():
+            twin.add_head(name, head.spec)
+        twin.load_state_dict(self.state_dict())
+        twin.outputs = copy.deepcopy(self.outputs)
+        return twin
+
+    def add_head(self, name: str, spec: HeadSpec, seed: int = 0) -> None:
+        """Put a new head for task `name` on the encoder, unless one of this shape is there already."""
+        if name in self.heads and self.heads[name].spec == spec:
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.heads[name] = Head(spec).to(self.device)
+
+
+def check_recipe(recipe: Any, **lowest: float) -> None:
+    """Check that numeric fields of a recipe are at least their `lowest` value; whole numbers where that is an int."""
+    who = type(recipe).__name__
+    for name, low in lowest.items():
+        if isinstance(low, int):
+            integer(name, who, getattr(recipe, name), low)
+        else:
+            number(name, who, getattr(recipe, name), low)
+
+
+def generator(seed: int) -> torch.Generator:
+    """A torch generator at `seed`; every weight is drawn from one."""
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,73 @@
+"""ComplEx (Trouillon et al., 2016): a bilinear score over complex vectors, so relations need not be symmetric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from graphtune.check import bad
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.models.base import Model, Scorer, check_recipe
+from graphtune.models.distmult import relation_rows
+from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
+from graphtune.sampling import EdgeSampler
+
+
+class ComplExScorer(Scorer):
+    """Re <h, r, conj(t)> (equation 9). Vectors hold D/2 real parts, then D/2 imaginary ones.
+
+    Args:
+        num_relations: R; relation r + R is r read backwards.
+        dim: D, reals per entity.
+        scale: standard deviation of the starting rows.
+        seed: of the start.
+    """
+
+    reads_relations = True
+
+    def __init__(self, num_relations: int, dim: int, scale: float = 1e-3, seed: int = 0):
+        super().__init__()
+        self.relation = relation_rows(num_relations, dim, scale, seed)
+
+    def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:
+        assert relation is not None
+        (a, b), (c, d) = z.chunk(2, -1), F.embedding(relation, self.relation).chunk(2, -1)
+        return torch.cat([a * c - b * d, a * d + b * c], dim=-1)
+
+    def modulus(self, rows: Tensor) -> Tensor:
+        real, imaginary = rows.chunk(2, -1)
+        return torch.sqrt(real.square() + imaginary.square() + 1e-30)
+
+
+@dataclass(frozen=True)
+class ComplEx:
+    """ComplEx with reciprocal relations, as Lacroix et al. (2018) train it.
+
+    Attributes:
+        dim: D, reals per entity (D/2 complex numbers).
+        loss: "one-vs-all" or "self-adversarial".
+        negatives: shared by the batch, for "self-adversarial".
+    """
+
+    dim: int = 200
+    loss: str = "one-vs-all"
+    negatives: int = 256
+
+    def __post_init__(self) -> None:
+        check_recipe(self, dim=2, negatives=1)
+        if self.dim % 2:
+            raise bad("dim", "ComplEx", "even: half real, half imaginary parts", self.dim)
+
+    def build(self, graph: Graph, seed: int = 0) -> Model:
+        return triple_model(self, ComplExScorer(graph.num_relations, self.dim, seed=seed), graph, 1e-3, seed)
+
+    def training(self) -> TrainConfig:
+        return bilinear_training()
+
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+        return triple_pretraining(graph, config, self.loss, self.negatives, margin=0.0)

@@ -1,0 +1,94 @@
+"""DeepWalk (Perozzi et al., 2014): skip-gram over uniform random walks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.models.base import Model, check_recipe
+from graphtune.models.lookup import Context, Lookup
+from graphtune.objectives import SkipGram
+from graphtune.sampling import WalkSampler
+
+
+class WalkOptions(Protocol):
+    """The fields that DeepWalk and node2vec share."""
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def walks_per_node(self) -> int: ...
+    @property
+    def walk_length(self) -> int: ...
+    @property
+    def window(self) -> int: ...
+    @property
+    def negatives(self) -> int: ...
+    @property
+    def subsample(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class DeepWalk:
+    """Nodes that walks bring together get close embeddings.
+
+    Trained by negative sampling rather than the paper's hierarchical softmax, as every current tool does.
+
+    Attributes:
+        dim: D.
+        walks_per_node: walks that start at each node in an epoch.
+        walk_length: nodes a walk.
+        window: largest distance of a pair in a walk.
+        negatives: noise nodes per centre.
+        subsample: word2vec's threshold for frequent nodes; 0 keeps all.
+    """
+
+    dim: int = 128
+    walks_per_node: int = 10
+    walk_length: int = 40
+    window: int = 10
+    negatives: int = 5
+    subsample: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_recipe(self, dim=1, walks_per_node=1, walk_length=2, window=1, negatives=1, subsample=0.0)
+
+    def build(self, graph: Graph, seed: int = 0) -> Model:
+        return walk_model(self, graph, seed)
+
+    def training(self) -> TrainConfig:
+        return walk_training()
+
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[WalkSampler, SkipGram]:
+        return walk_sampler(self, graph, config), SkipGram()
+
+
+def walk_model(recipe: Any, graph: Graph, seed: int) -> Model:
+    """Source and target tables as word2vec starts them."""
+    lookup = Lookup(graph.num_nodes, recipe.dim, seed=seed)
+    return Model(recipe, lookup, Context(graph.num_nodes, recipe.dim), graph)
+
+
+def walk_training() -> TrainConfig:
+    """word2vec's settings: plain SGD from 0.025, falling linearly to almost nothing."""
+    return TrainConfig(
+        epochs=1, batch_size=2048, lr=0.025, optimizer="sgd", schedule="linear", lr_end=0.004, patience=0
+    )
+
+
+def walk_sampler(recipe: WalkOptions, graph: Graph, config: TrainConfig, p: float = 1.0, q: float = 1.0) -> WalkSampler:
+    """The sampler of a recipe with DeepWalk's fields."""
+    return WalkSampler(
+        graph,
+        recipe.walks_per_node,
+        recipe.walk_length,
+        recipe.window,
+        recipe.negatives,
+        p,
+        q,
+        recipe.subsample,
+        config.batch_size,
+        config.seed,
+    )

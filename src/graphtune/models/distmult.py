@@ -1,0 +1,70 @@
+"""DistMult (Yang et al., 2015): a diagonal bilinear score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.models.base import Model, Scorer, check_recipe, generator
+from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
+from graphtune.sampling import EdgeSampler
+
+
+def relation_rows(num_relations: int, dim: int, scale: float, seed: int) -> nn.Parameter:
+    """[2R, D] normal rows: R relations, then the same read backwards."""
+    rows = torch.empty(2 * num_relations, dim)
+    return nn.Parameter(rows.normal_(0.0, scale, generator=generator(seed + 1)))
+
+
+class DistMultScorer(Scorer):
+    """<h, r, t> = sum_d h_d r_d t_d (equation 3).
+
+    Args:
+        num_relations: R; relation r + R is r read backwards.
+        dim: D.
+        scale: standard deviation of the starting rows.
+        seed: of the start.
+    """
+
+    reads_relations = True
+
+    def __init__(self, num_relations: int, dim: int, scale: float = 1e-3, seed: int = 0):
+        super().__init__()
+        self.relation = relation_rows(num_relations, dim, scale, seed)
+
+    def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:
+        assert relation is not None
+        return z * F.embedding(relation, self.relation)
+
+
+@dataclass(frozen=True)
+class DistMult:
+    """DistMult with reciprocal relations.
+
+    Attributes:
+        dim: D.
+        loss: "one-vs-all" or "self-adversarial".
+        negatives: shared by the batch, for "self-adversarial".
+    """
+
+    dim: int = 200
+    loss: str = "one-vs-all"
+    negatives: int = 256
+
+    def __post_init__(self) -> None:
+        check_recipe(self, dim=1, negatives=1)
+
+    def build(self, graph: Graph, seed: int = 0) -> Model:
+        return triple_model(self, DistMultScorer(graph.num_relations, self.dim, seed=seed), graph, 1e-3, seed)
+
+    def training(self) -> TrainConfig:
+        return bilinear_training()
+
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+        return triple_pretraining(graph, config, self.loss, self.negatives, margin=0.0)

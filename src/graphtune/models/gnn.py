@@ -1,0 +1,260 @@
+"""Graph neural network encoders over PyG's convolutions: GCN, GraphSAGE, GAT.
+
+Axes: N nodes, E edges, F features, D dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphtune.check import bad
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.models.base import Encoder, Model, Scorer, check_recipe
+from graphtune.models.lookup import Dot, Lookup, Projected
+from graphtune.models.propagation import to_torch_csr, torch_csr
+from graphtune.objectives import EdgeProximity
+from graphtune.sampling import EdgeSampler, Negatives
+
+Convolution = Callable[[int, int, bool], nn.Module]
+
+
+class GNN(Encoder):
+    """Layers of convolutions with ReLU and dropout between them, over the edges in both directions.
+
+    Inputs are the graph's node features (sparse ones stay sparse), or a learned table where it has none.
+
+    Args:
+        graph: edges and features.
+        convolution: (inputs, outputs, is_last) -> a PyG convolution.
+        hidden: width between layers.
+        dim: D, the width of the last layer.
+        layers: the number of convolutions.
+        dropout: before each convolution.
+        sparse_input: whether the convolution takes sparse features.
+        seed: of the start.
+    """
+
+    edge_index: Tensor
+    features: Tensor
+
+    def __init__(
+        self,
+        graph: Graph,
+        convolution: Convolution,
+        hidden: int,
+        dim: int,
+        layers: int,
+        dropout: float,
+        sparse_input: bool,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.num_nodes, self.dim, self.dropout = graph.num_nodes, dim, dropout
+        csr = graph.adjacency("both")
+        source = np.repeat(np.arange(graph.num_nodes), csr.degree)
+        self.register_buffer(
+            "edge_index", torch.from_numpy(np.stack([csr.indices, source]).astype(np.int64)), persistent=False
+        )
+        features = prepare_features(graph.features)
+        self.table = None if features is not None else Lookup(graph.num_nodes, hidden, scale=0.1, seed=seed)
+        if features is not None:
+            self.register_buffer("features", _to_tensor(features, sparse_input), persistent=False)
+        widths = [hidden if features is None else features.shape[1], *[hidden] * (layers - 1), dim]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.convolutions = nn.ModuleList(
+                convolution(a, b, i == layers - 1) for i, (a, b) in enumerate(pairwise(widths))
+            )
+
+    def forward(self, nodes: Tensor | None = None) -> Tensor:
+        x = self.features if self.table is None else self.table()
+        for number, convolution in enumerate(self.convolutions):
+            if number:
+                x = F.relu(x)
+            x = convolution(_dropout(x, self.dropout, self.training), self.edge_index)
+        return x if nodes is None else F.embedding(nodes, x)
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        return () if self.table is None else ("table.weight",)
+
+
+@dataclass(frozen=True)
+class GCN:
+    """Graph convolutional network (Kipf & Welling, 2017).
+
+    Attributes:
+        dim: D, the width of the last layer.
+        hidden: width between layers.
+        layers: convolutions.
+        dropout: before each convolution.
+        negatives: non-edges per edge in pretraining by link reconstruction.
+    """
+
+    dim: int = 64
+    hidden: int = 64
+    layers: int = 2
+    dropout: float = 0.5
+    negatives: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def build(self, graph: Graph, seed: int = 0) -> Model:
+        from torch_geometric.nn import GCNConv
+
+        def convolution(inputs: int, outputs: int, is_last: bool) -> nn.Module:
+            return GCNConv(inputs, outputs, cached=True)
+
+        return _model(self, graph, convolution, True, seed)
+
+    def training(self) -> TrainConfig:
+        return gnn_training()
+
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+        return gnn_pretraining(graph, config, self.negatives)
+
+
+@dataclass(frozen=True)
+class GraphSAGE:
+    """GraphSAGE with mean aggregation (Hamilton et al., 2017).
+
+    Attributes:
+        dim: D, the width of the last layer.
+        hidden: width between layers.
+        layers: convolutions.
+        dropout: before each convolution.
+        negatives: non-edges per edge in pretraining by link reconstruction.
+    """
+
+    dim: int = 64
+    hidden: int = 64
+    layers: int = 2
+    dropout: float = 0.5
+    negatives: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def build(self, graph: Graph, seed: int = 0) -> Model:
+        from torch_geometric.nn import SAGEConv
+
+        def convolution(inputs: int, outputs: int, is_last: bool) -> nn.Module:
+            return SAGEConv(inputs, outputs)
+
+        return _model(self, graph, convolution, False, seed)
+
+    def training(self) -> TrainConfig:
+        return gnn_training()
+
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+        return gnn_pretraining(graph, config, self.negatives)
+
+
+@dataclass(frozen=True)
+class GAT:
+    """Graph attention network (Velickovic et al., 2018); heads are concatenated, those of the last layer averaged.
+
+    Attributes:
+        dim: D, the width of the last layer.
+        hidden: width between layers, of all heads together.
+        layers: convolutions.
+        heads: attention heads; divides `hidden`.
+        dropout: before each convolution.
+        negatives: non-edges per edge in pretraining by link reconstruction.
+    """
+
+    dim: int = 64
+    hidden: int = 64
+    layers: int = 2
+    heads: int = 8
+    dropout: float = 0.5
+    negatives: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self)
+        check_recipe(self, heads=1)
+        if self.hidden % self.heads:
+            raise bad("hidden", "GAT", f"a multiple of heads={self.heads}", self.hidden)
+
+    def build(self, graph: Graph, seed: int = 0) -> Model:
+        from torch_geometric.nn import GATConv
+
+        def convolution(inputs: int, outputs: int, is_last: bool) -> nn.Module:
+            if is_last:
+                return GATConv(inputs, outputs, heads=1, dropout=self.dropout)
+            return GATConv(inputs, outputs // self.heads, heads=self.heads, dropout=self.dropout)
+
+        return _model(self, graph, convolution, True, seed)
+
+    def training(self) -> TrainConfig:
+        return gnn_training()
+
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+        return gnn_pretraining(graph, config, self.negatives)
+
+
+def gnn_training() -> TrainConfig:
+    return TrainConfig(epochs=200, batch_size=65536, lr=0.01, weight_decay=0.05, eval_every=1, patience=30)
+
+
+def gnn_pretraining(graph: Graph, config: TrainConfig, negatives: int) -> tuple[EdgeSampler, Any]:
+    """Link reconstruction with sampled non-edges: the graph autoencoder (Kipf & Welling, 2016)."""
+    how = Negatives(negatives, unknown=True)
+    return EdgeSampler(graph, config.batch_size, how, seed=config.seed), EdgeProximity()
+
+
+def prepare_features(features: Any) -> Any:
+    """[N, F] features, dense or sparse, on one scale.
+
+    Rows sum to 1 where no feature is negative (bags of words); else columns get mean 0 and variance 1.
+    """
+    if features is None:
+        return None
+    values = features.data if sp.issparse(features) else features
+    if values.size == 0 or values.min() >= 0:
+        total = np.asarray(features.sum(axis=1), dtype=np.float32).ravel()
+        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+        if sp.issparse(features):
+            return sp.csr_array(sp.diags_array(scale) @ features, dtype=np.float32)
+        return (features * scale[:, None]).astype(np.float32)
+    dense = features.toarray() if sp.issparse(features) else features
+    spread = dense.std(axis=0)
+    return ((dense - dense.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).astype(np.float32)
+
+
+def _check(recipe: Any) -> None:
+    check_recipe(recipe, dim=1, hidden=1, layers=1, negatives=1, dropout=0.0)
+    if recipe.dropout >= 1:
+        raise bad("dropout", type(recipe).__name__, "a number in [0, 1)", recipe.dropout)
+
+
+def _model(recipe: Any, graph: Graph, convolution: Convolution, sparse_input: bool, seed: int) -> Model:
+    encoder = GNN(graph, convolution, recipe.hidden, recipe.dim, recipe.layers, recipe.dropout, sparse_input, seed)
+    scorer: Scorer = Projected(recipe.dim, seed) if graph.directed else Dot()
+    return Model(recipe, encoder, scorer, graph)
+
+
+def _to_tensor(features: Any, keep_sparse: bool) -> Tensor:
+    if not sp.issparse(features):
+        return torch.from_numpy(np.ascontiguousarray(features))
+    return to_torch_csr(features) if keep_sparse else torch.from_numpy(features.toarray())
+
+
+def _dropout(x: Tensor, share: float, training: bool) -> Tensor:
+    if x.layout != torch.sparse_csr:
+        return F.dropout(x, share, training)
+    if not training or share == 0:
+        return x
+    values = F.dropout(x.values(), share)
+    return torch_csr(x.crow_indices(), x.col_indices(), values, x.shape)

@@ -1,0 +1,46 @@
+"""What the knowledge-graph models share: how they are built and trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphtune.check import bad, one_of
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.models.base import Model, Recipe, Scorer
+from graphtune.models.lookup import Lookup
+from graphtune.objectives import OneVsAll, SelfAdversarial
+from graphtune.sampling import EdgeSampler, Negatives
+
+LOSSES = ("one-vs-all", "self-adversarial")
+
+
+def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, seed: int) -> Model:
+    """A table of entities and a scorer of triples."""
+    if graph.relation_ids is None:
+        raise bad("graph", type(recipe).__name__, "a knowledge graph: edges with relations", "edges without")
+    return Model(recipe, Lookup(graph.num_nodes, recipe.dim, scale, seed), scorer, graph)
+
+
+def triple_pretraining(
+    graph: Graph, config: TrainConfig, loss: str, negatives: int, margin: float
+) -> tuple[EdgeSampler, Any]:
+    """Triples in both directions with the loss by name: against every entity, or against `negatives` of them."""
+    one_of("loss", "triple_pretraining", loss, LOSSES)
+    if loss == "one-vs-all":
+        return EdgeSampler(graph, config.batch_size, None, reciprocal=True, seed=config.seed), OneVsAll()
+    sampled = Negatives(negatives, shared=True)
+    sampler = EdgeSampler(graph, config.batch_size, sampled, reciprocal=True, seed=config.seed)
+    return sampler, SelfAdversarial(margin=margin)
+
+
+def bilinear_training() -> TrainConfig:
+    """Adagrad with the N3 penalty (Lacroix et al., 2018)."""
+    return TrainConfig(epochs=100, batch_size=1024, lr=0.1, optimizer="adagrad", n3=0.02, eval_every=5, patience=6)
+
+
+def distance_training() -> TrainConfig:
+    """Adam as RotatE uses it, with a falling rate."""
+    return TrainConfig(
+        epochs=300, batch_size=1024, lr=0.005, optimizer="adamw", schedule="cosine", eval_every=10, patience=6
+    )

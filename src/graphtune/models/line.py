@@ -1,0 +1,127 @@
+"""LINE (Tang et al., 2015): first- and second-order proximity by edge sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphtune.batch import Batch
+from graphtune.check import bad, one_of
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.models.base import Encoder, Model, Scorer, check_recipe
+from graphtune.models.lookup import Context, Dot, Lookup
+from graphtune.objectives import EdgeProximity, Losses
+from graphtune.sampling import EdgeSampler, Negatives
+
+
+@dataclass(frozen=True)
+class LINE:
+    """Neighbours get close embeddings (first order); nodes with the same neighbours do (second order).
+
+    Attributes:
+        dim: D, of both halves together for `order="both"`.
+        order: "first", "second", or "both": each half of its own order, L2-normalised and concatenated.
+        negatives: noise nodes per edge.
+    """
+
+    dim: int = 128
+    order: str = "both"
+    negatives: int = 5
+
+    def __post_init__(self) -> None:
+        check_recipe(self, dim=1, negatives=1)
+        one_of("order", "LINE", self.order, ("first", "second", "both"))
+        if self.order == "both" and self.dim % 2:
+            raise bad("dim", "LINE", "even for order='both', which halves it", self.dim)
+
+    def build(self, graph: Graph, seed: int = 0) -> Model:
+        n, dim = graph.num_nodes, self.dim
+        if self.order == "both":
+            return Model(self, Halves(n, dim, seed), HalvesScorer(n, dim), graph)
+        scorer = Dot() if self.order == "first" else Context(n, dim)
+        return Model(self, Lookup(n, dim, seed=seed), scorer, graph)
+
+    def training(self) -> TrainConfig:
+        return TrainConfig(
+            epochs=30, batch_size=65536, lr=0.025, optimizer="sgd", schedule="linear", lr_end=0.004, patience=0,
+            eval_every=10,
+        )  # fmt: skip
+
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+        negatives = Negatives(self.negatives, noise="degree")
+        sampler = EdgeSampler(graph, config.batch_size, negatives, by_weight=True, seed=config.seed)
+        return sampler, BothOrders() if self.order == "both" else EdgeProximity()
+
+
+class Halves(Encoder):
+    """A first-order and a second-order table; an embedding is both rows, each of length 1, side by side."""
+
+    def __init__(self, num_nodes: int, dim: int, seed: int = 0):
+        super().__init__()
+        self.num_nodes, self.dim = num_nodes, dim
+        self.first = Lookup(num_nodes, dim // 2, seed=seed)
+        self.second = Lookup(num_nodes, dim // 2, seed=seed + 1)
+
+    def forward(self, nodes: Tensor | None = None) -> Tensor:
+        halves = self.first(nodes), self.second(nodes)
+        return torch.cat([F.normalize(half, dim=-1) for half in halves], dim=-1)
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        return ("first.weight", "second.weight")
+
+
+class HalvesScorer(Scorer):
+    """First-order cosine plus second-order cosine with the target-side vectors, each with a learned scale."""
+
+    def __init__(self, num_nodes: int, dim: int):
+        super().__init__()
+        self.context = Context(num_nodes, dim // 2)
+        self.log_scale = nn.Parameter(torch.zeros(2))
+
+    def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:
+        first, second = z.chunk(2, dim=-1)
+        scale = self.log_scale.exp()
+        return torch.cat([scale[0] * first, scale[1] * second], dim=-1)
+
+    def key(self, z: Tensor, nodes: Tensor | None = None) -> Tensor:
+        first = z.chunk(2, dim=-1)[0]
+        return torch.cat([first, F.normalize(self.context.key(z, nodes), dim=-1)], dim=-1)
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        return ("context.weight",)
+
+
+@dataclass(frozen=True)
+class BothOrders:
+    """The sum of `EdgeProximity` on the two halves of `order="both"`, each unaware of the other."""
+
+    def __call__(self, model: Model, batch: Batch) -> Losses:
+        first, second = (EdgeProximity()(half, batch) for half in _orders(model))
+        return Losses(first.values + second.values, (*first.factors, *second.factors))
+
+    def can_update(self, model: Model) -> bool:
+        return isinstance(model.encoder, Halves)
+
+    def update(self, model: Model, batch: Batch, lr: float) -> float:
+        return sum(EdgeProximity().update(half, batch, lr) for half in _orders(model))
+
+
+def _orders(model: Any) -> tuple[SimpleNamespace, SimpleNamespace]:
+    """The halves as two models of one order each, over the same parameters."""
+    encoder, context = model.encoder, model.scorer.context
+    return _as_model(encoder.first, Dot()), _as_model(encoder.second, context)
+
+
+def _as_model(encoder: Lookup, scorer: Scorer) -> SimpleNamespace:
+    def rows(*nodes: Tensor) -> list[Tensor]:
+        return [encoder(n) for n in nodes]
+
+    return SimpleNamespace(encoder=encoder, scorer=scorer, rows=rows)

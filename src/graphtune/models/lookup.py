@@ -1,0 +1,91 @@
+"""One row per node, and a target-side table: the two sides of a bidirectional embedding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphtune.models.base import Encoder, Scorer, generator
+
+
+class Lookup(Encoder):
+    """A table of embeddings, one row per node.
+
+    Args:
+        num_nodes: N.
+        dim: D.
+        scale: rows start uniform in +-scale; word2vec's 0.5 / D where None.
+        seed: of the start.
+    """
+
+    in_kernels = True
+
+    def __init__(self, num_nodes: int, dim: int, scale: float | None = None, seed: int = 0):
+        super().__init__()
+        self.num_nodes, self.dim = num_nodes, dim
+        self.weight = nn.Parameter(uniform(num_nodes, dim, 0.5 / dim if scale is None else scale, seed))
+
+    def forward(self, nodes: Tensor | None = None) -> Tensor:
+        return self.weight if nodes is None else F.embedding(nodes, self.weight)
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        return ("weight",)
+
+
+class Dot(Scorer):
+    """Score z_u . z_v: source and target side are one."""
+
+    in_kernels = True
+
+
+class Context(Scorer):
+    """Score z_u . c_v with a table of target-side vectors c of its own, so u -> v and v -> u differ.
+
+    Args:
+        num_nodes: N.
+        dim: D.
+        scale: rows start uniform in +-scale; word2vec's 0 by default.
+        seed: of the start.
+    """
+
+    in_kernels = True
+
+    def __init__(self, num_nodes: int, dim: int, scale: float = 0.0, seed: int = 0):
+        super().__init__()
+        self.weight = nn.Parameter(uniform(num_nodes, dim, scale, seed))
+
+    def key(self, z: Tensor, nodes: Tensor | None = None) -> Tensor:
+        return self.weight if nodes is None else F.embedding(nodes, self.weight)
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        return ("weight",)
+
+
+class Projected(Scorer):
+    """Score (A z_u) . (B z_v): two sides for encoders without a table, such as GNNs on a directed graph.
+
+    Args:
+        dim: D.
+        seed: of the start, orthogonal for A and the same for B, so that scores start symmetric.
+    """
+
+    def __init__(self, dim: int, seed: int = 0):
+        super().__init__()
+        start = torch.empty(dim, dim)
+        nn.init.orthogonal_(start, generator=generator(seed))
+        self.source = nn.Parameter(start.clone())
+        self.target = nn.Parameter(start.clone())
+
+    def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:
+        return z @ self.source
+
+    def key(self, z: Tensor, nodes: Tensor | None = None) -> Tensor:
+        return z @ self.target
+
+
+def uniform(rows: int, dim: int, scale: float, seed: int) -> Tensor:
+    """[rows, dim] uniform in +-scale."""
+    return torch.empty(rows, dim).uniform_(-scale, scale, generator=generator(seed))

@@ -1,0 +1,48 @@
+"""Sparse propagation over a symmetric adjacency matrix, shared by LightGCN and by features that spread."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from graphtune.graph import Graph
+
+
+class SymmetricProduct(torch.autograd.Function):
+    """A @ x for a symmetric sparse A, whose gradient is A @ g: torch's own transposes the matrix at each step."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, x: Tensor) -> Tensor:
+        ctx.matrix = matrix
+        return matrix @ x
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
+        return None, ctx.matrix @ grads[0].contiguous()
+
+
+def normalised_adjacency(graph: Graph) -> sp.csr_array:
+    """D^-1/2 A D^-1/2 of the graph with both directions of each edge, [N, N] float32; isolated nodes have zero rows."""
+    adjacency = graph.sparse("both")
+    degree = np.asarray(adjacency.sum(axis=1)).ravel()
+    inverse = np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0)
+    scale = sp.diags_array(inverse)
+    return sp.csr_array(scale @ adjacency @ scale, dtype=np.float32)
+
+
+def to_torch_csr(matrix: sp.csr_array) -> Tensor:
+    """The same matrix as a torch CSR tensor."""
+    parts = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data
+    return torch_csr(*(torch.from_numpy(part) for part in parts), shape=matrix.shape)
+
+
+def torch_csr(indptr: Tensor, indices: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A CSR tensor without torch's notice that such tensors are in beta."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        return torch.sparse_csr_tensor(indptr, indices, values, size=shape, check_invariants=False)

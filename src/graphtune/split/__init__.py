@@ -1,0 +1,23 @@
+"""Train, validation and test parts of a graph, and the audit that no part leaks into another.
+
+Every maker is seeded and deals 7:2:1 by default. `Split.audit` finds and names leaks.
+"""
+
+from graphtune.split.edges import split_edges, split_interactions, split_triples
+from graphtune.split.nodes import split_inductive, split_nodes
+from graphtune.split.parts import RATIOS, TEST, TRAIN, UNUSED, VALID, Split, given_split
+
+__all__ = [
+    "RATIOS",
+    "TEST",
+    "TRAIN",
+    "UNUSED",
+    "VALID",
+    "Split",
+    "given_split",
+    "split_edges",
+    "split_inductive",
+    "split_interactions",
+    "split_nodes",
+    "split_triples",
+]

@@ -1,0 +1,301 @@
+"""The model directory: weights, ids, graph, configuration, metrics, history and a card. Nothing in it can run code.
+
+run.json is written last and holds the sha256 of every other file, so a directory is whole or is no model directory.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import safetensors.numpy
+import scipy.sparse as sp
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from graphtune.card import model_card
+from graphtune.check import ArgumentError, DataError, bad
+from graphtune.files import commit, commit_json, commit_text, read_json, sha256
+from graphtune.graph import Graph
+from graphtune.ids import NodeIds
+from graphtune.models import RECIPES, HeadSpec, Model
+from graphtune.split import TRAIN, Split
+
+FORMAT = 1
+CHECKPOINTS, LOGS = "checkpoints", "logs"
+ARRAYS = ("edges", "relation", "weight", "time", "labels", "targets")
+PACKAGES = ("graphtune", "torch", "numpy", "torch-geometric", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is saved beside a model.
+
+    Attributes:
+        split: of the graph that the model learned from; None if it saw all of it.
+        training: the resolved training configuration.
+        metrics: evaluations by name, as `Evaluation.as_dict` gives them.
+        history: a row an epoch.
+        notes: anything else worth keeping, as JSON can say it: command, cleaning report, starting weights.
+    """
+
+    split: Split | None = None
+    training: dict[str, Any] | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A model directory, read: the model and the record beside it."""
+
+    model: Model
+    record: Record
+
+
+def check_target(directory: str | Path, overwrite: bool = False) -> Path:
+    """The directory to save to, checked before anything is computed.
+
+    Raises:
+        ArgumentError: it holds a model (and not `overwrite`), or something else, or cannot be made.
+    """
+    path = Path(directory)
+    if path.is_dir() and any(path.iterdir()):
+        ours = (path / "run.json").exists()
+        unfinished = all(entry.name in (CHECKPOINTS, LOGS) for entry in path.iterdir())
+        if ours and not overwrite:
+            raise bad(
+                "out", "save", "a new or empty directory", str(path), "It holds a model; --overwrite replaces it."
+            )
+        if not ours and not unfinished:
+            raise bad("out", "save", "a new or empty directory", str(path), "It holds other files.")
+    elif path.exists() and not path.is_dir():
+        raise bad("out", "save", "a directory", str(path), "There is a file of that name.")
+    parent = next(p for p in path.resolve().parents if p.exists())
+    if not os.access(path if path.exists() else parent, os.W_OK) or not parent.is_dir():
+        raise bad("out", "save", "a directory that can be written", str(path))
+    return path
+
+
+def save(directory: str | Path, model: Model, record: Record = Record(), overwrite: bool = False) -> Path:
+    """Save a model so that `load` gives it back bit for bit.
+
+    All is written to a directory beside it, which then takes its place: a kill at any moment leaves what was there.
+
+    Raises:
+        ArgumentError: the directory holds something that must not be replaced.
+        DataError: the disk is full or cannot be written; what was there is untouched.
+    """
+    path = check_target(directory, overwrite)
+    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        staging.mkdir(parents=True)
+        _write(staging, model, record)
+        _take_place(staging, path)
+    except OSError as error:
+        raise DataError(f"The directory {path} could not be written: {error.strerror}. Nothing was changed.") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return path
+
+
+def load(directory: str | Path, recipes: Sequence[type] = ()) -> Model:
+    """The model of a directory, as it was saved.
+
+    Args:
+        directory: made by `save`.
+        recipes: classes of models that do not come with graphtune, where the directory holds one.
+
+    Raises:
+        DataError: the directory is damaged, truncated or no model directory; the message names the file, what was
+            expected and what was found.
+    """
+    return open_directory(directory, recipes).model
+
+
+def open_directory(directory: str | Path, recipes: Sequence[type] = ()) -> Stored:
+    """The model of a directory with everything saved beside it; arguments and errors as for `load`."""
+    path = Path(directory)
+    run = _verified_run(path)
+    config = read_json(path / "config.json")
+    try:
+        return _read(path, config, run, recipes)
+    except (KeyError, TypeError, AttributeError, SafetensorError, RuntimeError, pl.exceptions.PolarsError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise DataError(
+            f"The directory {path} must hold a graphtune model. Found: {type(error).__name__} {reason}"
+        ) from error
+
+
+def _write(path: Path, model: Model, record: Record) -> None:
+    split = record.split
+    graph = split.graph if split is not None else model.graph
+    weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    config = _config(model, record, graph)
+    hashes = {
+        "model.safetensors": commit(path / "model.safetensors", lambda at: save_file(weights, str(at))),
+        "graph.safetensors": commit(path / "graph.safetensors", lambda at: _save_arrays(graph, split, at)),
+        "nodes.parquet": commit(path / "nodes.parquet", _node_table(graph).write_parquet),
+        "config.json": commit_json(path / "config.json", config),
+        "metrics.json": commit_json(path / "metrics.json", record.metrics),
+        "history.parquet": commit(path / "history.parquet", pl.DataFrame(record.history).write_parquet),
+    }
+    if graph.relation_ids is not None:
+        table = _id_table(graph.relation_ids)
+        hashes["relations.parquet"] = commit(path / "relations.parquet", table.write_parquet)
+    run = {
+        "format": FORMAT,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "fingerprint": graph.fingerprint,
+        "notes": record.notes,
+    }
+    hashes["README.md"] = commit_text(path / "README.md", model_card(config, record.metrics, run))
+    commit_json(path / "run.json", {**run, "sha256": hashes})
+
+
+def _config(model: Model, record: Record, graph: Graph) -> dict[str, Any]:
+    split = record.split
+    return {
+        "recipe": {"name": type(model.recipe).__name__, "options": asdict(model.recipe)},  # type: ignore[call-overload]
+        "heads": {name: asdict(head.spec) for name, head in model.heads.items()},  # type: ignore[call-overload]
+        "outputs": model.outputs,
+        "training": record.training,
+        "graph": {
+            "nodes": graph.num_nodes,
+            "edges": graph.num_edges,
+            "relations": graph.num_relations,
+            "directed": graph.directed,
+            "kinds": list(graph.ids.kinds),
+            "integer_ids": [str(b.type) == "int64" for b in graph.ids.blocks],
+            "integer_relations": graph.relation_ids is not None and str(graph.relation_ids.blocks[0].type) == "int64",
+            "label_names": None if graph.label_names is None else list(graph.label_names),
+        },
+        "split": None
+        if split is None
+        else {"unit": split.unit, "kind": split.kind, "seed": split.seed, "ratios": split.ratios},
+    }
+
+
+def _save_arrays(graph: Graph, split: Split | None, path: Path) -> None:
+    arrays = {name: getattr(graph, name) for name in ARRAYS if getattr(graph, name) is not None}
+    f: Any = graph.features
+    if sp.issparse(f):
+        arrays |= {"features.data": f.data, "features.indices": f.indices, "features.indptr": f.indptr}
+        arrays["features.shape"] = np.array(f.shape)
+    elif f is not None:
+        arrays["features"] = f
+    if split is not None:
+        named = {"part": split.part, "edge_part": split.edge_part, "negatives": split.negatives}
+        arrays |= {f"split.{name}": value for name, value in named.items() if value is not None}
+    safetensors.numpy.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(path))
+
+
+def _id_table(ids: NodeIds) -> pl.DataFrame:
+    values = [str(v) for block in ids.blocks for v in block.to_pylist()]
+    kinds = [kind for kind, block in zip(ids.kinds, ids.blocks) for _ in range(len(block))]
+    return pl.DataFrame({"kind": kinds, "id": values}, schema={"kind": pl.String, "id": pl.String})
+
+
+def _node_table(graph: Graph) -> pl.DataFrame:
+    table = _id_table(graph.ids)
+    return table if graph.texts is None else table.with_columns(pl.Series("text", list(graph.texts)))
+
+
+def _verified_run(path: Path) -> dict[str, Any]:
+    if not path.is_dir():
+        raise ArgumentError(f"`directory` of load must be a model directory. Got {str(path)!r}, which is none.")
+    if not (path / "run.json").exists():
+        raise DataError(f"The directory {path} must hold run.json. Found none: it is no model, or was not finished.")
+    run = read_json(path / "run.json")
+    if not isinstance(run, dict) or run.get("format") != FORMAT or not isinstance(run.get("sha256"), dict):
+        found = run.get("format") if isinstance(run, dict) else type(run).__name__
+        raise DataError(f"The file {path / 'run.json'} must be of format {FORMAT}. Found {found!r}.")
+    for name, expected in run["sha256"].items():
+        file = path / Path(name).name
+        found = sha256(file) if file.is_file() else "no file"
+        if found != expected:
+            raise DataError(
+                f"The file {file} must have sha256 {expected[:12]}. Found {found[:12]}: it was changed or cut."
+            )
+    return run
+
+
+def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequence[type]) -> Stored:
+    arrays = safetensors.numpy.load_file(str(path / "graph.safetensors"))
+    graph = _graph(path, config["graph"], arrays)
+    split = None
+    if config["split"] is not None:
+        parts = {k[len("split.") :]: v for k, v in arrays.items() if k.startswith("split.")}
+        options = config["split"]
+        ratios = None if options["ratios"] is None else tuple(options["ratios"])
+        split = Split(graph, options["unit"], options["kind"], seed=options["seed"], ratios=ratios, **parts)
+    model = _recipe(config["recipe"], recipes).build(graph if split is None else split.observed(TRAIN))
+    for name, spec in config["heads"].items():
+        model.add_head(name, HeadSpec(**spec))
+    model.outputs = config["outputs"]
+    model.load_state_dict(load_file(str(path / "model.safetensors")))
+    model.eval()
+    history = pl.read_parquet(path / "history.parquet").to_dicts()
+    rows = [{k: v for k, v in row.items() if v is not None} for row in history]
+    return Stored(model, Record(split, config["training"], read_json(path / "metrics.json"), rows, run["notes"]))
+
+
+def _recipe(described: dict[str, Any], recipes: Sequence[type]) -> Any:
+    known = {r.__name__: r for r in (*RECIPES.values(), *recipes)}
+    if described["name"] not in known:
+        raise DataError(
+            f"The model class must be known: {', '.join(known)}. Found {described['name']!r}; "
+            "give its class in `recipes` (--model package.module:Class on the command line)."
+        )
+    return known[described["name"]](**described["options"])
+
+
+def _graph(path: Path, options: dict[str, Any], arrays: dict[str, np.ndarray]) -> Graph:
+    nodes = pl.read_parquet(path / "nodes.parquet")
+    ids = _ids(nodes, tuple(options["kinds"]), options["integer_ids"])
+    relation_ids = None
+    if options["relations"] or (path / "relations.parquet").exists():
+        relation_ids = _ids(pl.read_parquet(path / "relations.parquet"), ("node",), [options["integer_relations"]])
+    features = arrays.get("features")
+    if "features.data" in arrays:
+        csr = tuple(arrays[f"features.{name}"] for name in ("data", "indices", "indptr"))
+        features = sp.csr_array(csr, shape=tuple(arrays["features.shape"]))
+    return Graph(
+        ids=ids,
+        directed=options["directed"],
+        relation_ids=relation_ids,
+        features=features,
+        label_names=None if options["label_names"] is None else tuple(options["label_names"]),
+        texts=tuple(nodes["text"]) if "text" in nodes.columns else None,
+        **{name: arrays[name] for name in ARRAYS if name in arrays},  # type: ignore[arg-type]
+    )
+
+
+def _ids(table: pl.DataFrame, kinds: tuple[str, ...], integer: list[bool]) -> NodeIds:
+    blocks = []
+    for kind, is_integer in zip(kinds, integer):
+        column = table.filter(pl.col("kind") == kind)["id"]
+        blocks.append((column.cast(pl.Int64) if is_integer else column).to_arrow())
+    return NodeIds.of(*blocks, kinds=kinds)
+
+
+def _take_place(staging: Path, path: Path) -> None:
+    """Rename `staging` to `path`; what was there goes once the new one stands, its logs kept."""
+    if not path.exists():
+        os.rename(staging, path)
+        return
+    if (path / LOGS).is_dir():
+        shutil.copytree(path / LOGS, staging / LOGS)
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    os.rename(path, old)
+    os.rename(staging, path)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,55 @@
+"""What every task offers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from graphtune.check import bad
+from graphtune.config import TrainConfig
+from graphtune.evaluate import Evaluation
+from graphtune.models.base import Model
+from graphtune.split import TEST, Split
+from graphtune.train.fit import Training
+
+
+class Task(Protocol):
+    """A task on one split of one graph.
+
+    Attributes:
+        name: as the command line spells it.
+        monitor: the validation metric that picks the best weights; larger is better.
+    """
+
+    name: str
+
+    @property
+    def monitor(self) -> str: ...
+
+    def training(self, model: Model, config: TrainConfig) -> Training:
+        """How the engine trains `model` for this; adds the heads that the task needs."""
+        ...
+
+    def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
+        """Score a model on a part."""
+        ...
+
+    def defaults(self) -> TrainConfig:
+        """Fine-tuning settings that suit the task."""
+        ...
+
+
+def need(holds: bool, task: str, what: str, got: object, fix: str = "") -> None:
+    """Refuse a split that does not fit the task.
+
+    Raises:
+        ArgumentError: `holds` is false.
+    """
+    if not holds:
+        raise bad("split", task, what, got, fix)
+
+
+def describe(split: Split) -> str:
+    """What a split is of, for error messages."""
+    graph = split.graph
+    extras = [name for name in ("relation", "labels", "targets", "features") if getattr(graph, name) is not None]
+    return f"{split.kind} of a graph with {' and '.join(extras) or 'edges only'}"

@@ -1,0 +1,57 @@
+"""Link prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphtune.check import integer, one_of
+from graphtune.config import TrainConfig
+from graphtune.evaluate import Evaluation, evaluate_links
+from graphtune.models.base import Model
+from graphtune.objectives import BPR, EdgeProximity, SampledSoftmax
+from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.split import TEST, VALID, Split
+from graphtune.tasks.base import describe, need
+from graphtune.train.fit import Training
+
+LOSSES = {"logistic": EdgeProximity(), "bpr": BPR(), "softmax": SampledSoftmax()}
+
+
+@dataclass(frozen=True)
+class LinkPrediction:
+    """Which of two nodes without an edge will have one.
+
+    Attributes:
+        split: of the edges of a graph without relations.
+        loss: "logistic", "bpr" or "softmax".
+        negatives: targets each edge is held against in training; one set for the whole batch.
+        seed: of the non-edges in evaluation.
+    """
+
+    split: Split
+    loss: str = "softmax"
+    negatives: int = 256
+    seed: int = 0
+    name = "link-prediction"
+    monitor = "auc"
+
+    def __post_init__(self) -> None:
+        one_of("loss", "LinkPrediction", self.loss, LOSSES)
+        integer("negatives", "LinkPrediction", self.negatives, 1)
+        fits = self.split.unit == "edge" and self.split.graph.relation is None
+        need(fits, "LinkPrediction", "a split of edges without relations", describe(self.split))
+        self.split.audit()
+
+    def training(self, model: Model, config: TrainConfig) -> Training:
+        how = Negatives(self.negatives, shared=True)
+        sampler = EdgeSampler(self.split.train, config.batch_size, how, seed=config.seed)
+        return Training(self.name, sampler, LOSSES[self.loss], self._validate, self.monitor)
+
+    def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
+        return evaluate_links(model, self.split, part, self.seed)
+
+    def defaults(self) -> TrainConfig:
+        return TrainConfig(epochs=30, batch_size=4096, lr=0.003, schedule="cosine", weight_decay_table=0.01, patience=5)
+
+    def _validate(self, model: Model) -> dict[str, float]:
+        return self.evaluate(model, VALID).means()

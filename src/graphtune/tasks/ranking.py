@@ -1,0 +1,57 @@
+"""Recommendation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphtune.check import integer, one_of
+from graphtune.config import TrainConfig
+from graphtune.evaluate import Evaluation, evaluate_recommendations
+from graphtune.models.base import Model
+from graphtune.models.bprmf import LOSSES, pair_pretraining
+from graphtune.split import TEST, VALID, Split
+from graphtune.tasks.base import describe, need
+from graphtune.train.fit import Training
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which items a user takes next; in a graph that is no log of events, which neighbours a node gets.
+
+    Attributes:
+        split: of edges without relations.
+        k: places of the list that is judged.
+        loss: "bpr", "softmax" (sampled, negatives shared by the batch) or "full-softmax".
+        negatives: per example for "bpr", per batch for "softmax".
+    """
+
+    split: Split
+    k: int = 20
+    loss: str = "softmax"
+    negatives: int = 1024
+    name = "recommendation"
+
+    def __post_init__(self) -> None:
+        integer("k", "Recommendation", self.k, 1)
+        integer("negatives", "Recommendation", self.negatives, 1)
+        one_of("loss", "Recommendation", self.loss, LOSSES)
+        fits = self.split.unit == "edge" and self.split.graph.relation is None
+        need(fits, "Recommendation", "a split of events, or of edges without relations", describe(self.split))
+        self.split.audit()
+
+    @property
+    def monitor(self) -> str:
+        return f"ndcg_{self.k}"
+
+    def training(self, model: Model, config: TrainConfig) -> Training:
+        sampler, objective = pair_pretraining(self.split.train, config, self.loss, self.negatives)
+        return Training(self.name, sampler, objective, self._validate, self.monitor)
+
+    def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
+        return evaluate_recommendations(model, self.split, part, self.k)
+
+    def defaults(self) -> TrainConfig:
+        return TrainConfig(epochs=50, batch_size=2048, lr=0.003, schedule="cosine", l2=1e-4, patience=5)
+
+    def _validate(self, model: Model) -> dict[str, float]:
+        return self.evaluate(model, VALID).means()

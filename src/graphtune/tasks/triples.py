@@ -1,0 +1,62 @@
+"""Knowledge-graph completion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphtune.check import bad
+from graphtune.config import TrainConfig
+from graphtune.evaluate import Evaluation, evaluate_triples
+from graphtune.models.base import Model
+from graphtune.models.knowledge import triple_pretraining
+from graphtune.split import TEST, VALID, Split
+from graphtune.tasks.base import describe, need
+from graphtune.train.fit import Training
+
+
+@dataclass(frozen=True)
+class TripleCompletion:
+    """The missing tail of (h, r, ?) and head of (?, r, t).
+
+    Attributes:
+        split: of triples.
+        loss: "one-vs-all" or "self-adversarial".
+        negatives: shared by the batch, for "self-adversarial".
+        margin: for "self-adversarial".
+    """
+
+    split: Split
+    loss: str = "one-vs-all"
+    negatives: int = 256
+    margin: float = 9.0
+    name = "triple-completion"
+    monitor = "mrr"
+
+    def __post_init__(self) -> None:
+        fits = self.split.unit == "edge" and self.split.graph.relation is not None
+        need(fits, "TripleCompletion", "a split of triples", describe(self.split))
+        self.split.audit()
+
+    def training(self, model: Model, config: TrainConfig) -> Training:
+        if not model.scorer.reads_relations:
+            raise bad("model", "TripleCompletion", "one that scores relations, such as ComplEx", model.recipe)
+        sampler, objective = triple_pretraining(self.split.train, config, self.loss, self.negatives, self.margin)
+        return Training(self.name, sampler, objective, self._validate, self.monitor)
+
+    def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
+        return evaluate_triples(model, self.split, part)
+
+    def defaults(self) -> TrainConfig:
+        return TrainConfig(
+            epochs=50,
+            batch_size=1024,
+            lr=0.05,
+            optimizer="adagrad",
+            schedule="cosine",
+            n3=0.05,
+            eval_every=2,
+            patience=5,
+        )
+
+    def _validate(self, model: Model) -> dict[str, float]:
+        return self.evaluate(model, VALID).means()

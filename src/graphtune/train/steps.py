@@ -1,0 +1,114 @@
+"""The two ways to make one step: autograd for any objective, fused for those that bring their own update."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numba
+import torch
+from torch import Tensor, nn
+
+from graphtune.config import TrainConfig
+from graphtune.models.base import Model
+from graphtune.objectives import Fused, Losses, Objective
+from graphtune.train.optim import make_optimizer
+
+
+class Step(Protocol):
+    """One update of a model's weights."""
+
+    def __call__(self, batch: Any, rate: float) -> float:
+        """Take the step at `rate` times the peak learning rate; the loss before it."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class AutogradStep:
+    """Loss, gradient, clipping, optimiser: the reference for every objective."""
+
+    def __init__(self, model: Model, objective: Objective, config: TrainConfig):
+        self.model, self.objective, self.config = model, objective, config
+        self.optimizer = make_optimizer(model, config)
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def __call__(self, batch: Any, rate: float) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(batch)
+        value = loss.item()
+        if value - value != 0:  # infinite or NaN: leave the weights as they are
+            return value
+        loss.backward()
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        self.optimizer.step()
+        return value
+
+    def loss(self, batch: Any) -> Tensor:
+        """Weighted mean of the objective plus the penalties on the rows it used."""
+        bf16 = self.config.precision == "bf16"
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
+            losses = self.objective(self.model, batch)
+        return reduce(losses, getattr(batch, "weight", None)) + penalty(losses.factors, self.config)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state)
+
+
+class FusedStep:
+    """An objective's own in-place SGD. It has no state beyond the weights."""
+
+    def __init__(self, model: Model, objective: Fused, config: TrainConfig):
+        self.model, self.objective, self.config = model, objective, config
+
+    def __call__(self, batch: Any, rate: float) -> float:
+        threads = numba.get_num_threads()
+        numba.set_num_threads(1 if self.config.deterministic else threads)
+        try:
+            return self.objective.update(self.model, batch, self.config.lr * rate)
+        finally:
+            numba.set_num_threads(threads)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+def make_step(model: Model, objective: Any, config: TrainConfig) -> Step:
+    """The fused step where it does what the configuration asks (plain SGD on the CPU), else autograd."""
+    plain = config.optimizer == "sgd" and not (config.l1 or config.l2 or config.n3 or config.clip_norm)
+    one_rate = config.lr_table is None and not config.weight_decay_table
+    known = hasattr(objective, "update") and objective.can_update(model)
+    if known and plain and one_rate and model.device.type == "cpu":
+        return FusedStep(model, objective, config)
+    return AutogradStep(model, objective, config)
+
+
+def reduce(losses: Losses, weight: Tensor | None) -> Tensor:
+    """The mean of the losses, [B] -> [], weighted where the batch has weights."""
+    values = losses.values.float()
+    if weight is None:
+        return values.mean()
+    return (values * weight).sum() / weight.sum().clamp_min(1e-12)
+
+
+def penalty(factors: tuple[Tensor, ...], config: TrainConfig) -> Tensor | float:
+    """l1 |z|_1 + l2 |z|_2^2 + n3 |z|_3^3, the mean over the rows of each factor and the sum over factors."""
+    total: Tensor | float = 0.0
+    for z in factors:
+        if config.l1:
+            total = total + config.l1 * z.float().abs().sum(-1).mean()
+        if config.l2:
+            total = total + config.l2 * z.float().square().sum(-1).mean()
+        if config.n3:
+            total = total + config.n3 * z.float().abs().pow(3).sum(-1).mean()
+    return total

@@ -1,0 +1,448 @@
+"""Every model family, encoder and scorer against its contract; and nothing in graphtune.models goes without one."""
+
+import importlib
+import inspect
+import pkgutil
+from dataclasses import is_dataclass
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from graphtune import models
+from graphtune.check import ArgumentError
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.ids import NodeIds
+from graphtune.models.base import Encoder, HeadSpec, Scorer
+from graphtune.models.bprmf import BPRMF
+from graphtune.models.complex import ComplEx, ComplExScorer
+from graphtune.models.deepwalk import DeepWalk
+from graphtune.models.distance import modulus_cross, taxicab_cross
+from graphtune.models.distmult import DistMult, DistMultScorer
+from graphtune.models.gnn import GAT, GCN, GNN, GraphSAGE, prepare_features
+from graphtune.models.lightgcn import LightGCN, Propagation
+from graphtune.models.line import LINE, Halves, HalvesScorer
+from graphtune.models.lookup import Context, Dot, Lookup, Projected
+from graphtune.models.node2vec import Node2Vec
+from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr
+from graphtune.models.rotate import RotatE, RotatEScorer
+from graphtune.models.transe import TransE, TransEScorer
+from graphtune.testing import (
+    Checkerboard,
+    Communities,
+    EncoderContract,
+    InverseRelations,
+    RecipeContract,
+    ScorerContract,
+    checkerboard,
+    two_cliques,
+)
+
+torch.set_num_threads(1)  # on tiny graphs a second thread only gets in the way
+
+WALKS = TrainConfig(epochs=20, batch_size=64, lr=0.1, optimizer="sgd", schedule="linear", patience=0)
+EDGES = TrainConfig(epochs=200, batch_size=64, lr=0.1, optimizer="sgd", patience=0)
+RANKING = TrainConfig(epochs=150, batch_size=64, lr=0.02, l2=1e-3, patience=0)
+TRIPLES = TrainConfig(epochs=150, batch_size=64, lr=0.1, optimizer="adagrad", n3=0.01, patience=0)
+DISTANCE = TrainConfig(epochs=150, batch_size=64, lr=0.02, patience=0)
+
+
+class TestDeepWalk(RecipeContract):
+    recipe = DeepWalk(dim=8, walks_per_node=5, walk_length=8, window=3, negatives=3)
+    config = WALKS
+
+
+class TestNode2Vec(RecipeContract):
+    recipe = Node2Vec(dim=8, walks_per_node=5, walk_length=8, window=3, negatives=3, p=0.5, q=2.0)
+    config = WALKS
+
+
+class TestNode2VecByAdam(RecipeContract):
+    """Without the fused kernel, and with subsampling."""
+
+    recipe = Node2Vec(dim=8, walks_per_node=2, walk_length=8, window=3, negatives=3, subsample=0.1)
+    config = TrainConfig(epochs=20, batch_size=64, lr=0.02, patience=0)
+
+
+class TestLineFirstOrder(RecipeContract):
+    recipe = LINE(dim=8, order="first", negatives=3)
+    config = EDGES
+
+
+class TestLineSecondOrder(RecipeContract):
+    recipe = LINE(dim=8, order="second", negatives=3)
+    config = EDGES
+
+
+class TestLineBothOrders(RecipeContract):
+    recipe = LINE(dim=8, order="both", negatives=3)
+    config = EDGES
+    untrained = ("scorer.log_scale",)  # weighs the halves in fine-tuning; in pretraining each is unaware of the other
+
+
+class TestGCN(RecipeContract):
+    recipe = GCN(dim=8, hidden=8, dropout=0.1)
+
+
+class TestGCNWithFeatures(RecipeContract):
+    recipe = GCN(dim=8, hidden=8, dropout=0.1)
+    pattern = Communities(
+        two_cliques(features=True).replace(features=sp.csr_array(np.eye(12, dtype=np.float32)))  # sparse ones stay so
+    )
+
+
+class TestGCNDirected(RecipeContract):
+    recipe = GCN(dim=8, hidden=8, dropout=0.1)
+    pattern = Communities(two_cliques(directed=True, features=True))
+
+
+class TestGraphSAGE(RecipeContract):
+    recipe = GraphSAGE(dim=8, hidden=8, dropout=0.1)
+
+
+class TestGAT(RecipeContract):
+    recipe = GAT(dim=8, hidden=8, heads=2, dropout=0.1)
+
+
+class TestComplEx(RecipeContract):
+    recipe = ComplEx(dim=16)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestComplExWithNegatives(RecipeContract):
+    recipe = ComplEx(dim=16, loss="self-adversarial", negatives=16)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestDistMult(RecipeContract):
+    recipe = DistMult(dim=16)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestTransE(RecipeContract):
+    recipe = TransE(dim=16, negatives=16, margin=2.0)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestTransEOneVsAll(RecipeContract):
+    recipe = TransE(dim=16, norm=2, loss="one-vs-all")
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestRotatE(RecipeContract):
+    recipe = RotatE(dim=16, negatives=16, margin=2.0)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestBPRMF(RecipeContract):
+    recipe = BPRMF(dim=4, negatives=4)
+    pattern = Checkerboard()
+    config = RANKING
+
+
+class TestBPRMFSoftmax(RecipeContract):
+    recipe = BPRMF(dim=4, loss="softmax", negatives=16)
+    pattern = Checkerboard()
+    config = RANKING
+
+
+class TestBPRMFOnAnyGraph(RecipeContract):
+    recipe = BPRMF(dim=8, loss="full-softmax")
+
+
+class TestLightGCN(RecipeContract):
+    recipe = LightGCN(dim=4, layers=2, negatives=4)
+    pattern = Checkerboard()
+    config = RANKING
+
+
+class TestLookup(EncoderContract):
+    def make(self, graph):
+        return Lookup(graph.num_nodes, 4)
+
+
+class TestHalves(EncoderContract):
+    def make(self, graph):
+        return Halves(graph.num_nodes, 6)
+
+
+class TestPropagation(EncoderContract):
+    graph = checkerboard()
+
+    def make(self, graph):
+        return Propagation(graph, 4, layers=2)
+
+
+class TestGNN(EncoderContract):
+    def make(self, graph):
+        from torch_geometric.nn import SAGEConv
+
+        return GNN(graph, lambda a, b, last: SAGEConv(a, b), hidden=5, dim=4, layers=2, dropout=0.5, sparse_input=False)
+
+
+class TestDot(ScorerContract):
+    def make(self):
+        return Dot()
+
+    def oracle(self, scorer, z, h, r, t):
+        return sum(a * b for a, b in zip(z[h], z[t]))
+
+
+class TestContext(ScorerContract):
+    def make(self):
+        return Context(self.nodes, self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        return z[h] @ self.rows(scorer.weight)[t]
+
+
+class TestProjected(ScorerContract):
+    def make(self):
+        return Projected(self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        return z[h] @ self.rows(scorer.source) @ self.rows(scorer.target).T @ z[t]
+
+
+class TestHalvesScorer(ScorerContract):
+    def make(self):
+        return HalvesScorer(self.nodes, self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        first, second = np.exp(self.rows(scorer.log_scale))
+        c = self.rows(scorer.context.weight)[t]
+        return first * (z[h, :3] @ z[t, :3]) + second * (z[h, 3:] @ c) / np.linalg.norm(c)
+
+
+class TestDistMultScorer(ScorerContract):
+    relations = 2
+
+    def make(self):
+        return DistMultScorer(self.relations, self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        return (z[h] * self.rows(scorer.relation)[r] * z[t]).sum()
+
+
+class TestComplExScorer(ScorerContract):
+    relations = 2
+
+    def make(self):
+        return ComplExScorer(self.relations, self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        return (complex_row(z[h]) * complex_row(self.rows(scorer.relation)[r]) * complex_row(z[t]).conj()).sum().real
+
+
+class TestTransEScorer(ScorerContract):
+    relations = 2
+
+    def make(self):
+        return TransEScorer(self.relations, self.dim, norm=1)
+
+    def oracle(self, scorer, z, h, r, t):
+        return -abs(z[h] + self.rows(scorer.relation)[r] - z[t]).sum()
+
+
+class TestTransEScorerEuclidean(ScorerContract):
+    relations = 2
+
+    def make(self):
+        return TransEScorer(self.relations, self.dim, norm=2)
+
+    def oracle(self, scorer, z, h, r, t):
+        return -np.sqrt(((z[h] + self.rows(scorer.relation)[r] - z[t]) ** 2).sum())
+
+
+class TestRotatEScorer(ScorerContract):
+    relations = 2
+
+    def make(self):
+        return RotatEScorer(self.relations, self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        return -abs(complex_row(z[h]) * np.exp(1j * self.rows(scorer.phase)[r]) - complex_row(z[t])).sum()
+
+
+def complex_row(row):
+    real, imaginary = np.split(row, 2)
+    return real + 1j * imaginary
+
+
+def test_every_class_has_a_contract():
+    """A new recipe, encoder or scorer in graphtune.models must be tested above."""
+    contracts = [c for c in globals().values() if inspect.isclass(c) and c.__module__ == __name__]
+    tested = {type(c.recipe) for c in contracts if issubclass(c, RecipeContract)}
+    tested |= {type(c().make(c.graph)) for c in contracts if issubclass(c, EncoderContract)}
+    tested |= {type(c().make()) for c in contracts if issubclass(c, ScorerContract)}
+    found = set(classes_of_models())
+    assert {GCN, Lookup, Dot} <= found, "the walk over graphtune.models must find what is there"
+    assert found - tested == set()
+
+
+def classes_of_models():
+    for info in pkgutil.iter_modules(models.__path__, "graphtune.models."):
+        module = importlib.import_module(info.name)
+        for one in vars(module).values():
+            if inspect.isclass(one) and one.__module__ == info.name and one not in (Encoder, Scorer):
+                is_recipe = is_dataclass(one) and hasattr(one, "pretraining")
+                if is_recipe or issubclass(one, (Encoder, Scorer)):
+                    yield one
+
+
+# ---- what the families add to the contract ------------------------------------------------------------------
+
+
+def test_sides_of_walk_models_differ_and_of_tied_models_agree():
+    graph = two_cliques()
+    tied = BPRMF(dim=4).build(graph)
+    assert np.array_equal(tied.encode(side="source"), tied.encode(side="target"))
+    free = DeepWalk(dim=4).build(graph)
+    assert not np.array_equal(free.encode(side="source"), free.encode(side="target"))
+
+
+def test_changing_what_encode_gave_leaves_the_model_alone():
+    model = BPRMF(dim=4).build(two_cliques())
+    before = model.encode().copy()
+    model.encode()[:] = 7.0
+    assert np.array_equal(model.encode(), before)
+
+
+@pytest.mark.parametrize("ids", [["a1"], None])
+def test_encode_of_one_and_of_all(ids):
+    model = BPRMF(dim=4).build(two_cliques())
+    assert model.encode(ids).shape == (12 if ids is None else 1, 4)
+
+
+def test_unknown_id_and_side_are_refused():
+    model = BPRMF(dim=4).build(two_cliques())
+    with pytest.raises(ArgumentError, match="'nobody'"):
+        model.encode(["nobody"])
+    with pytest.raises(ArgumentError, match="side"):
+        model.encode(side="left")
+
+
+def test_score_reads_the_right_kinds_and_relations():
+    events = BPRMF(dim=4).build(checkerboard())
+    z = events.embeddings().numpy()
+    np.testing.assert_allclose(events.score([3], [5]), z[3] @ z[16 + 5], rtol=1e-5)
+    with pytest.raises(ArgumentError, match="relation"):
+        events.score([3], [5], ["likes"])
+    triples = DistMult(dim=4).build(InverseRelations().graph)
+    with pytest.raises(ArgumentError, match="relation"):
+        triples.score(["city0"], ["person1"])
+    z, relation = triples.embeddings().numpy(), triples.scorer.relation.detach().numpy()
+    u, v = triples.ids.index(["city0", "person1"])
+    np.testing.assert_allclose(
+        triples.score(["city0"], ["person1"], ["in"]), (z[u] * relation[1] * z[v]).sum(), rtol=1e-4
+    )
+
+
+def test_triple_models_refuse_graphs_without_relations():
+    for recipe in (ComplEx(dim=4), DistMult(dim=4), TransE(dim=4), RotatE(dim=4)):
+        with pytest.raises(ArgumentError, match="relations"):
+            recipe.build(two_cliques())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DeepWalk(dim=0),
+        lambda: DeepWalk(walk_length=1),
+        lambda: Node2Vec(p=0.0),
+        lambda: LINE(order="third"),
+        lambda: LINE(dim=7),
+        lambda: GCN(dropout=1.0),
+        lambda: GCN(layers=0),
+        lambda: GAT(hidden=10, heads=4),
+        lambda: ComplEx(dim=5),
+        lambda: RotatE(dim=5),
+        lambda: TransE(norm=3),
+        lambda: BPRMF(loss="hinge"),
+        lambda: BPRMF(negatives=0),
+        lambda: LightGCN(layers=-1),
+        lambda: LightGCN(loss="hinge"),
+    ],
+)
+def test_bad_options_are_refused(make):
+    with pytest.raises(ArgumentError):
+        make()
+
+
+def test_heads_are_kept_once_and_copied():
+    model = BPRMF(dim=4).build(two_cliques())
+    model.add_head("task", HeadSpec(4, 3, hidden=5, dropout=0.1), seed=1)
+    head = model.heads["task"]
+    model.add_head("task", HeadSpec(4, 3, hidden=5, dropout=0.1), seed=2)
+    assert model.heads["task"] is head, "a head of the same shape stays"
+    assert torch.equal(model.copy().heads["task"].layers[0].weight, head.layers[0].weight)
+    model.add_head("task", HeadSpec(4, 2))
+    assert model.heads["task"](model.embeddings()).shape == (12, 2)
+
+
+def test_propagation_is_the_mean_of_powers():
+    graph = checkerboard()
+    encoder = Propagation(graph, dim=3, layers=2, seed=1)
+    a, x = normalised_adjacency(graph).toarray(), encoder.table().detach().numpy()
+    np.testing.assert_allclose(encoder().detach().numpy(), (x + a @ x + a @ a @ x) / 3, rtol=1e-5, atol=1e-6)
+
+
+def test_normalised_adjacency_by_hand():
+    graph = Graph(np.array([[0, 1], [1, 2]]), NodeIds.range(4), weight=np.array([1.0, 3.0]))
+    half = 1 / np.sqrt(1 * 4)
+    hand = np.zeros((4, 4))
+    hand[0, 1] = hand[1, 0] = half
+    hand[1, 2] = hand[2, 1] = 3 / np.sqrt(4 * 3)
+    np.testing.assert_allclose(normalised_adjacency(graph).toarray(), hand, rtol=1e-6)
+
+
+def test_symmetric_product_gradient():
+    matrix = normalised_adjacency(two_cliques())
+    x = torch.randn(12, 3, requires_grad=True)
+    weight = torch.randn(12, 3)
+    (SymmetricProduct.apply(to_torch_csr(matrix), x) * weight).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), matrix.toarray().T @ weight.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_features_are_brought_to_one_scale():
+    counts = np.array([[1.0, 3.0], [0.0, 0.0], [2.0, 0.0]], dtype=np.float32)
+    hand = [[0.25, 0.75], [0, 0], [1, 0]]
+    np.testing.assert_allclose(prepare_features(counts), hand)
+    np.testing.assert_allclose(prepare_features(sp.csr_array(counts)).toarray(), hand)
+    signed = prepare_features(np.array([[-1.0, 5.0], [3.0, 5.0]], dtype=np.float32))
+    np.testing.assert_allclose(signed, [[-1, 0], [1, 0]])
+
+
+def test_gnn_sees_features_edges_and_dropout():
+    graph = two_cliques(features=True)
+    model = GCN(dim=4, hidden=8, dropout=0.5).build(graph)
+    assert model.encoder.table is None and model.table_parameters() == {}
+    shifted = model.recipe.build(graph.replace(features=graph.features[::-1]))
+    assert not torch.equal(model.embeddings(), shifted.embeddings()), "other features, other embeddings"
+    fewer = model.recipe.build(graph.take_edges(np.arange(10)))
+    assert not torch.equal(model.embeddings(), fewer.embeddings()), "other edges, other embeddings"
+    model.train()
+    assert not torch.equal(model.encoder(), model.encoder()), "dropout must act in training"
+    sparse = model.recipe.build(graph.replace(features=sp.csr_array(graph.features)))
+    torch.testing.assert_close(sparse.embeddings(), model.embeddings())
+    sparse.train()
+    assert not torch.equal(sparse.encoder(), sparse.encoder()), "and on sparse features too"
+
+
+@pytest.mark.parametrize("cross, order", [(taxicab_cross, "taxicab"), (modulus_cross, "modulus")])
+def test_distances_at_coinciding_rows(cross, order):
+    query = torch.zeros(1, 4, requires_grad=True)
+    key = torch.zeros(2, 4)
+    key[1] = torch.tensor([3.0, 0.0, 4.0, 0.0])
+    distance = cross(query, key)
+    assert distance.tolist() == [[0.0, 7.0 if order == "taxicab" else 5.0]]
+    distance.sum().backward()
+    assert query.grad.isfinite().all(), "no NaN where query and key coincide"
