@@ -122,9 +122,7 @@ def test_weights_and_times_that_cannot_be_used_are_dropped_each_kind_counted():
 
 
 def test_strict_refuses_what_would_change_and_names_it():
-    with pytest.raises(
-        DataError, match=r"`strict` reading of e\.csv must find clean data\. Got 1 self-loops"
-    ):
+    with pytest.raises(DataError, match=r"`strict` reading of e\.csv must find clean data\. Got 1 self-loops"):
         clean(graph_of([(0, 0), (0, 1)], 2), strict=True, source="e.csv")
 
 
@@ -222,9 +220,7 @@ def test_small_differences_of_degree_are_no_outliers(pairs):
 def test_related_relations_are_those_of_the_naive_sets(triples):
     head, relation, tail = np.array(triples).T
     names = NodeIds.of(["r0", "r1", "r2"])
-    graph = Graph(
-        np.stack([head, tail]), NodeIds.range(5), directed=True, relation=relation, relation_ids=names
-    )
+    graph = Graph(np.stack([head, tail]), NodeIds.range(5), directed=True, relation=relation, relation_ids=names)
     pairs = [{(h, t) for h, r, t in triples if r == k} for k in range(3)]
     turned = [{(t, h) for h, t in own} for own in pairs]
 
@@ -237,9 +233,7 @@ def test_related_relations_are_those_of_the_naive_sets(triples):
         "pairs of inverse relations": sum(overlap(pairs[i], turned[j]) >= 0.8 for i, j in two),
         "symmetric relations": sum(overlap(own, back) >= 0.8 for own, back in zip(pairs, turned)),
     }
-    found = {
-        finding.what: finding.count for finding in clean(graph)[1].findings if "relations" in finding.what
-    }
+    found = {finding.what: finding.count for finding in clean(graph)[1].findings if "relations" in finding.what}
     assert found == {what: count for what, count in expected.items() if count}
 
 
@@ -318,18 +312,14 @@ def test_more_relations_than_a_number_holds_are_still_told_apart():
         num_nodes = 2**31
 
     ids = NodeIds.of(["r", "s", "t"])
-    big = Big(
-        np.array([[0, 0, 5], [1, 1, 2**31 - 1]]), NodeIds.range(1), relation=[0, 0, 1], relation_ids=ids
-    )
+    big = Big(np.array([[0, 0, 5], [1, 1, 2**31 - 1]]), NodeIds.range(1), relation=[0, 0, 1], relation_ids=ids)
     key = _edge_key(big)
     assert key[0] == key[1] != key[2]
 
 
 @pytest.mark.parametrize("size", [0, 3])
 def test_graphs_without_edges_are_cleaned(size):
-    cleaned, report = clean(
-        graph_of([], size), Cleaning(k_core=1, largest_component=True, drop_isolated=True)
-    )
+    cleaned, report = clean(graph_of([], size), Cleaning(k_core=1, largest_component=True, drop_isolated=True))
     assert (cleaned.num_nodes, cleaned.num_edges) == (0, 0)
     assert report.summary == {"nodes": 0, "edges": 0, "components": 0}
 

@@ -22,6 +22,7 @@ from graphtune.clean import LOOK_ONLY, Cleaning
 from graphtune.findings import Report
 from graphtune.graph import Graph
 from graphtune.io import (
+    encode,
     from_frame,
     read_adjacency_lists,
     read_edges,
@@ -162,9 +163,7 @@ def test_integers_are_ordered_and_strings_stand_in_order_of_appearance(write):
     assert read_edges(write("e c\nd e\n"))[0].ids.values(range(3)) == ["e", "d", "c"]
 
 
-@given(
-    st.lists(st.tuples(st.text("ab1 .é", max_size=3), st.text("ab1 .é", max_size=3)), min_size=1, max_size=20)
-)
+@given(st.lists(st.tuples(st.text("ab1 .é", max_size=3), st.text("ab1 .é", max_size=3)), min_size=1, max_size=20))
 @settings(max_examples=50, deadline=None)
 def test_every_row_comes_back_in_the_users_ids(tmp_path_factory, rows):
     table = pa.table({"source": [u for u, _ in rows], "target": [v for _, v in rows]})
@@ -288,9 +287,7 @@ def test_triple_files_share_one_id_space_and_keep_their_order(write):
     assert report.summary == {"nodes": 3, "edges": 4, "relations": 2, "components": 1, "train": 2, "test": 2}
     assert report.source == "train.txt, test.txt"
     assert finding(report, "repeated edges").action == "kept"
-    assert finding(report, "missing id").examples == (
-        "test.txt row 3: head = 'x', relation = 'r', tail = ''",
-    )
+    assert finding(report, "missing id").examples == ("test.txt row 3: head = 'x', relation = 'r', tail = ''",)
     assert finding(report, "lines without").examples == ("line 3: bad",)
     with pytest.raises(DataError, match="strict"):
         read_triple_files(files, strict=True)
@@ -308,8 +305,8 @@ def test_events_have_users_and_items(write):
         [20, 10, 5],
     )  # the earliest of two stays
     assert report.summary == {"nodes": 4, "users": 2, "items": 2, "edges": 3, "components": 1}
-    core, _ = read_events(path, cleaning=Cleaning(k_core=2))
-    assert core.num_edges == 0
+    with pytest.raises(DataError, match=r"at least one edge. Got .* 4 nodes outside the 2-core: dropped"):
+        read_events(path, cleaning=Cleaning(k_core=2))
 
 
 def test_event_files(write):
@@ -465,9 +462,7 @@ def test_npz_of_gnn_benchmark(tmp_path):
 
 def test_pickled_matrices_are_refused_with_the_fix(tmp_path):
     np.savez(tmp_path / "g.npz", adj_matrix=np.array(sp.csr_array(np.eye(2)), dtype=object))
-    with pytest.raises(
-        DataError, match=r"pickled.*Load it with a program that you trust, and save .* save_npz"
-    ):
+    with pytest.raises(DataError, match=r"pickled.*Load it with a program that you trust, and save .*save_npz"):
         read_edges(tmp_path / "g.npz")
 
 
@@ -480,6 +475,13 @@ def test_pickled_matrices_are_refused_with_the_fix(tmp_path):
         ("a\nb\n", "e.csv", "must hold two columns or more. Got 'a'"),
         ("source,target\n", "e.csv", "must hold at least one edge. Got no rows"),
         ("1,\n,2\n", "e.csv", "must hold at least one edge. Got 2 rows with a missing id"),
+        (
+            "a a\nb b\n",
+            "e.csv",
+            "must hold at least one edge. Got 2 self-loops: dropped (first: a - a; b - b)",
+        ),
+        ('a,"b\nc,d\n', "e.csv", "must hold at least one edge. Got 1 rows with a missing id"),
+        ("a,b\n" * 9 + "x" * 9_000_000 + ",y\n", "e.csv", "a line may be longer than 4 MB"),
         ("id,id\n1,2\n", "e.csv", "Column names of e.csv must be distinct. Got 'id' twice"),
         (b"\x00\x01\x02binary\x00", "e.csv", "must be text in UTF-8. Got binary data"),
         (b"\xff\xfea\x00,\x00b\x00\n\x00", "e.csv", "must be text in UTF-8"),
@@ -518,7 +520,8 @@ def test_files_that_are_not_there(tmp_path):
         (read_edges, {"weight": -1}, "`weight` of read_edges must be a column"),
         (read_edges, {"source": 1, "target": "b"}, "`target` of read_edges must be another column than `source`"),
         (read_edges, {"source": 1}, "`target` of read_edges must be another column than `source`"),
-        (read_edges, {"delimiter": "ab"}, "`delimiter` of read_edges must be one character"),
+        (read_edges, {"delimiter": "ab"}, "`delimiter` of read_edges must be one ASCII character"),
+        (read_edges, {"delimiter": "\n"}, "`delimiter` of read_edges must be one ASCII character"),
         (read_edges, {"header": "yes"}, "`header` of read_edges must be True, False or None"),
         (read_edges, {"comment": None}, "`comment` of read_edges must be the characters"),
         (read_edges, {"label": "x"}, "`label` of read_edges must be left out for a .csv file"),
@@ -531,6 +534,11 @@ def test_options_that_do_not_fit_give_one_line(write, read, options, text):
         read(write("a,b,w\nx,y,1\ny,z,2\n", "e.csv"), **options)
     assert text in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_delimiter_that_is_not_there_is_an_error(write):
+    with pytest.raises(DataError, match=r"must hold two columns or more\. Got 'a,b'\. Name the `delimiter`, or leave"):
+        read_edges(write("a,b\n"), delimiter=";")
 
 
 def test_names_without_a_header_are_an_error(write):
@@ -603,3 +611,35 @@ def test_parts_that_are_not_there(write):
 def test_reports_can_be_written_as_json(write):
     _, report = read_edges(write("a b 1\nb a x\n"), weight=2)
     assert json.dumps({"summary": report.summary, "findings": [str(f) for f in report.findings]})
+
+
+def test_ids_whose_hashes_collide_are_still_told_apart(monkeypatch):
+    def short_hash(chunk):
+        lengths = pa.compute.utf8_length(chunk).cast(pa.uint64())
+        return lengths, pl.Series(chunk).hash(2).to_numpy()
+
+    frame = pa.table({"source": ["a", "bb", "cc"], "target": ["bb", "cc", "d"]})
+    expected = from_frame(frame)[0]
+    monkeypatch.setattr(encode, "_hashes", short_hash)
+    assert pairs(from_frame(frame)[0]) == pairs(expected) == [("a", "bb"), ("bb", "cc"), ("cc", "d")]
+
+
+def test_truncated_archives_are_refused(write):
+    packed = gzip.compress(b"a,b\nb,c\n" * 1000)
+    with pytest.raises(DataError, match="must be a readable file"):
+        read_edges(write(packed[: len(packed) // 2], "e.csv.gz"))
+
+
+def test_numbers_beyond_what_floats_hold_exactly():
+    huge = 2**60 + 1
+    graph, _ = from_frame(pa.table({"a": [1], "b": [2], "t": [huge], "w": [huge]}), time="t", weight="w")
+    assert graph.time.tolist() == [huge]
+    assert graph.weight.tolist() == [float(np.float32(huge))]
+    with pytest.raises(DataError, match="must be strings or whole numbers"):
+        from_frame(pa.table({"a": pa.array([2**63], pa.uint64()), "b": [1]}))
+
+
+def test_attributes_that_are_no_numbers(tmp_path):
+    nx.write_gml(nx.Graph([("a", "b", {"when": "soon"})]), tmp_path / "g.gml")
+    with pytest.raises(DataError, match=r"The time of every edge of g\.gml must be a number\. Got 'soon'"):
+        read_edges(tmp_path / "g.gml", time="when")

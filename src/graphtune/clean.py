@@ -31,7 +31,7 @@ class Cleaning:
         duplicates: what becomes of edges given more than once. Two edges are the same when source, target and
             relation are; in an undirected graph the reversed edge is the same too. "first" keeps the earliest
             (by time where there are times, else by position) with its weight; "sum" and "max" keep that edge
-            with the sum or the maximum of the weights ("sum" counts an edge without weight as 1); "keep" leaves
+            with the sum or the maximum of the weights ("sum" counts edges that have no weights); "keep" leaves
             parallel edges alone.
         drop_self_loops: None drops them, except from a graph with relations, where (h, r, h) is a statement.
         k_core: drop nodes until every node left has at least this many edges to other nodes (0: off). In a graph
@@ -59,9 +59,7 @@ LOOK_ONLY = Cleaning(duplicates="keep", drop_self_loops=False)
 """Report without merging or dropping: for edges that must keep their places, such as published splits."""
 
 
-def clean(
-    graph: Graph, rules: Cleaning = STANDARD, strict: bool = False, source: str = ""
-) -> tuple[Graph, Report]:
+def clean(graph: Graph, rules: Cleaning = STANDARD, strict: bool = False, source: str = "") -> tuple[Graph, Report]:
     """The cleaned graph and a report of what was found in it.
 
     Args:
@@ -74,7 +72,7 @@ def clean(
         DataError: with `strict`, naming the first thing that would be changed.
     """
     findings: list[Finding] = []
-    for step in (_unusable_values, _self_loops, _duplicates, _k_core):
+    for step in (_without_unusable, _without_loops_and_duplicates, _core):
         graph, found = step(graph, rules)
         findings += found
     degree = np.bincount(graph.edges.ravel(), minlength=graph.num_nodes)
@@ -125,9 +123,7 @@ def keep_nodes(graph: Graph, keep: np.ndarray) -> Graph:
 
 def components(edges: np.ndarray, num_nodes: int) -> np.ndarray:
     """[N] int32 number of the (weakly) connected component of every node."""
-    few = (
-        2 * num_nodes
-    )  # most nodes join through a sample; the search then runs on what still joins two parts
+    few = 2 * num_nodes  # most nodes join through a sample; the search then runs on what still joins two parts
     part = _components_of(edges[0, :few], edges[1, :few], num_nodes)
     if edges.shape[1] <= few:
         return part
@@ -157,7 +153,7 @@ def core_members(graph: Graph, k: int) -> np.ndarray:
     return member
 
 
-def _unusable_values(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
+def _without_unusable(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
     faults: list[tuple[str, np.ndarray, np.ndarray]] = []
     if graph.weight is not None:
         weight = graph.weight
@@ -177,34 +173,45 @@ def _unusable_values(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding
     return (graph.take_edges(~drop) if drop.any() else graph), findings
 
 
-def _self_loops(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
+def _without_loops_and_duplicates(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
+    drop, findings = _self_loops(graph, rules)
+    order, first = _groups(graph)
+    repeat, found = _repeats(graph, rules, order, first, drop)
+    if repeat.any() and rules.duplicates in ("sum", "max"):
+        graph = graph.replace(weight=_merged_weight(graph, order, first, rules.duplicates))
+    drop |= repeat
+    return (graph.take_edges(~drop) if drop.any() else graph), findings + found
+
+
+def _self_loops(graph: Graph, rules: Cleaning) -> tuple[np.ndarray, list[Finding]]:
+    """[E] bool, which edges to drop as self-loops."""
     loop = graph.edges[0] == graph.edges[1]
-    if graph.is_bipartite_events or not loop.any():
-        return graph, []
+    if not loop.any():
+        return loop, []
     drop = graph.relation is None if rules.drop_self_loops is None else rules.drop_self_loops
     found = _edge_finding(graph, "self-loops", loop, "dropped" if drop else "kept")
-    return (graph.take_edges(~loop) if drop else graph), [found]
+    return loop & drop, [found]
 
 
-def _duplicates(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
-    order, first = _groups(graph)
-    if first.all():
-        return graph, []
+def _repeats(
+    graph: Graph, rules: Cleaning, order: np.ndarray, first: np.ndarray, gone: np.ndarray
+) -> tuple[np.ndarray, list[Finding]]:
+    """[E] bool, which edges to merge into an earlier one, given the groups of equal edges and those `gone` already."""
     repeat = np.zeros(graph.num_edges, dtype=bool)
-    repeat[order[~first]] = True
+    if first.all():
+        return repeat, []
+    repeat[order] = ~first
+    repeat &= ~gone
     kept = order[np.flatnonzero(first)[np.cumsum(first) - 1]]
     back = np.zeros(graph.num_edges, dtype=bool)
     back[order] = graph.edges[0, order] != graph.edges[0, kept]
     merge = rules.duplicates != "keep"
-    action = "merged" if merge else "kept"
     findings = [
-        _edge_finding(graph, what, which, action)
+        _edge_finding(graph, what, which, "merged" if merge else "kept")
         for what, which in (("edges given in both directions", back), ("repeated edges", repeat & ~back))
         if which.any()
     ]
-    if rules.duplicates in ("sum", "max"):
-        graph = graph.replace(weight=_merged_weight(graph, order, first, rules.duplicates))
-    return (graph.take_edges(~repeat) if merge else graph), findings
+    return repeat & merge, findings
 
 
 def _merged_weight(graph: Graph, order: np.ndarray, first: np.ndarray, how: str) -> np.ndarray | None:
@@ -251,16 +258,17 @@ def _edge_key(graph: Graph) -> np.ndarray:
     source, target = graph.edges
     if not graph.directed:
         source, target = np.minimum(source, target), np.maximum(source, target)
-    key = source * graph.num_nodes
+    base, relations = graph.num_nodes | 1, graph.num_relations | 1  # odd, so that the last bits tell edges apart
+    key = source * base
     key += target
     if graph.relation is None:
         return key
-    if graph.num_nodes**2 * graph.num_relations > np.iinfo(np.int64).max:
+    if base**2 * relations > np.iinfo(np.int64).max:
         key = np.unique(key, return_inverse=True)[1]
-    return key * graph.num_relations + graph.relation
+    return key * relations + graph.relation
 
 
-def _k_core(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
+def _core(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
     if rules.k_core == 0:
         return graph, []
     member = core_members(graph, rules.k_core)
@@ -362,9 +370,7 @@ def _overlap(one: sp.csr_array, other: sp.csr_array, size: np.ndarray) -> sp.coo
     return sp.coo_array((jaccard[high], (both.row[high], both.col[high])), shape=both.shape)
 
 
-def _relation_finding(
-    graph: Graph, what: str, one: np.ndarray, other: np.ndarray, overlap: np.ndarray
-) -> Finding:
+def _relation_finding(graph: Graph, what: str, one: np.ndarray, other: np.ndarray, overlap: np.ndarray) -> Finding:
     assert graph.relation_ids is not None
     top = np.argsort(-overlap, kind="stable")[:EXAMPLES]
     left, right = graph.relation_ids.values(one[top]), graph.relation_ids.values(other[top])

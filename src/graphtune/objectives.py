@@ -135,11 +135,11 @@ class SampledSoftmax:
         query, key, noise, factors = _pair_and_noise(model, batch)
         if self.normalize:
             query, key, noise = (F.normalize(x, dim=-1) for x in (query, key, noise))
-        positive = model.scorer.pair(query, key)[:, None]
-        wrong = _noise_scores(model, query, noise)
-        wrong = wrong.masked_fill(batch.negative == batch.target[:, None], -torch.inf)
-        scores = torch.cat([positive, wrong], dim=1) / self.temperature
-        return Losses(scores.logsumexp(1) - scores[:, 0], factors)
+        positive = model.scorer.pair(query, key) / self.temperature
+        wrong = _noise_scores(model, query, noise) / self.temperature
+        lowest = torch.finfo(wrong.dtype).min  # infinity would make the gradient of a fully masked row NaN
+        wrong = wrong.masked_fill(batch.negative == batch.target[:, None], lowest)
+        return Losses(torch.logaddexp(positive, wrong.logsumexp(1)) - positive, factors)
 
 
 @dataclass(frozen=True)

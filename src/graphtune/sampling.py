@@ -130,7 +130,7 @@ class Negatives:
         count: K per example, or in all when `shared`.
         noise: "uniform", or "degree" for degree^0.75.
         shared: one set for the whole batch.
-        unknown: never a known positive of the source (uniform, not shared; gives up after 20 tries).
+        unknown: never a known positive of the source (uniform, not shared), unless it knows everything.
     """
 
     count: int

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, is_dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -262,14 +263,14 @@ class RecipeContract:
             assert not known & set(rows), "known edges must be left out"
             targets = set(graph.ids.rows("item") if graph.is_bipartite_events else range(graph.num_nodes))
             assert set(rows) == targets - known, "every other target must be there"
-            assert all(a >= b for (_, a), (_, b) in zip(found, found[1:])), "the best must come first"
+            assert all(a >= b for (_, a), (_, b) in pairwise(found)), "the best must come first"
 
     def test_most_similar_leaves_out_itself(self, model: Model) -> None:
         kind = model.ids.kinds[0]
         ids = model.ids.values(np.array(model.ids.rows(kind)))
         found = model.most_similar(ids[1], len(ids), kind)
         assert sorted(name for name, _ in found) == sorted(name for name in ids if name != ids[1])
-        assert all(a >= b for (_, a), (_, b) in zip(found, found[1:])), "the closest must come first"
+        assert all(a >= b for (_, a), (_, b) in pairwise(found)), "the closest must come first"
 
 
 class EncoderContract:

@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from graphtune.check import ArgumentError, bad
-from graphtune.cli.data import NAMED, NO_SPLIT, DataOptions, LabelOptions
+from graphtune.cli.data import NAMED, DataOptions, LabelOptions
 from graphtune.cli.embed import EmbedOptions, embed, show_embedding
 from graphtune.cli.finetune import FinetuneOptions, finetune, show_finetuning
-from graphtune.cli.output import OutOptions
-from graphtune.cli.settings import nearest
+from graphtune.cli.output import OutOptions, is_unfinished
+from graphtune.cli.settings import nearest, plain_type
 from graphtune.cli.talk import Talk
 
-SECTIONS = ("data", "embed", "finetune")
-LABELS = tuple(f.name for f in fields(LabelOptions))
-OUT = tuple(f.name for f in fields(OutOptions))
-DATA = tuple(f.name for f in fields(DataOptions))
-EMBED = (*(f.name for f in fields(EmbedOptions) if f.name not in ("data",)), *OUT)
-FINETUNE = (*(f.name for f in fields(FinetuneOptions)), *OUT, *LABELS)
+SECTIONS: dict[str, tuple[type, ...]] = {
+    "data": (DataOptions, LabelOptions),
+    "embed": (EmbedOptions, OutOptions),
+    "finetune": (FinetuneOptions, OutOptions, LabelOptions),
+}
 FILES = ("edges", "labels", "features", "start", "out", "directory")
+Config = dict[str, dict[str, Any]]
 
 
 def run(path: str, resume: bool, overwrite: bool, talk: Talk) -> dict[str, Any]:
-    """Do what the sections of a file say. Names of files in it are relative to the file."""
+    """Do what the sections of a file say. With `resume`, sections whose run is finished are passed over.
+
+    Raises:
+        ArgumentError: the file is no such TOML file, or an option in it is of no use.
+    """
     config = read_config(path)
-    steps = plan(config, Path(path).resolve().parent, resume, overwrite)
+    again = OutOptions("", resume, overwrite)
     result: dict[str, Any] = {"config": path}
-    for options in steps:
-        if isinstance(options, EmbedOptions):
-            result["embed"] = embed(options, talk)
-        else:
-            result["finetune"] = finetune(options, talk)
+    if "embed" in config:
+        to_embed = embed_options(config, again)
+        config.get("finetune", {}).setdefault("directory", to_embed.out.out)
+        if not _passed_over(to_embed.out, talk):
+            result["embed"] = embed(to_embed, talk)
+    if "finetune" in config:
+        to_tune = finetune_options(config, again)
+        if not _passed_over(to_tune.out, talk):
+            result["finetune"] = finetune(to_tune, talk)
     return result
 
 
@@ -45,11 +53,11 @@ def show_run(result: dict[str, Any]) -> None:
         show_finetuning(result["finetune"])
 
 
-def read_config(path: str) -> dict[str, Any]:
-    """The sections of a TOML file, every key known.
+def read_config(path: str) -> Config:
+    """The sections of a TOML file, every key known and of its type; names of files are relative to the file.
 
     Raises:
-        ArgumentError: the file is missing or no TOML, or a section or key is unknown.
+        ArgumentError: the file is missing or no TOML, or a section or a key is wrong.
     """
     try:
         config = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -57,47 +65,77 @@ def read_config(path: str) -> dict[str, Any]:
         raise ArgumentError(f"`CONFIG` of run must name a file. Got {path!r}, which is none.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ArgumentError(f"`CONFIG` of run must be TOML. Got {path!r}: {error}.") from None
-    _known(config, SECTIONS, "sections")
-    for section, keys in (("data", (*DATA, *LABELS)), ("embed", EMBED), ("finetune", FINETUNE)):
-        if section in config:
-            if not isinstance(config[section], dict):
-                raise bad(section, path, f"a section, [{section}]", config[section])
-            _known(config[section], keys, f"keys of [{section}]")
-    return config
+    for section, values in config.items():
+        if section not in SECTIONS or not isinstance(values, dict):
+            raise bad("CONFIG", "run", f"of sections {', '.join(f'[{s}]' for s in SECTIONS)}", section)
+        _check_keys(section, values)
+    if not {"embed", "finetune"} & set(config):
+        raise bad("CONFIG", "run", "a file with a section [embed] or [finetune]", path)
+    base = Path(path).resolve().parent
+    return {section: _beside(values, base) for section, values in config.items()}
 
 
-def plan(
-    config: Mapping[str, Any], base: Path, resume: bool, overwrite: bool
-) -> list[EmbedOptions | FinetuneOptions]:
-    """The commands that a file asks for, in order.
+def embed_options(config: Config, again: OutOptions) -> EmbedOptions:
+    """What [data] and [embed] ask for."""
+    _need(config, "data", "edges")
+    _need(config, "embed", "out")
+    data, asked = config["data"], config["embed"]
+    labels = LabelOptions(**_only(data, LabelOptions))
+    source = DataOptions(**{**_only(data, DataOptions), "labels": labels})
+    return EmbedOptions(data=source, out=_out(asked, again), **{**_only(asked, EmbedOptions, "out"), **_set(asked)})
 
-    Raises:
-        ArgumentError: a section that is needed is missing, or a key that is.
-    """
-    steps: list[EmbedOptions | FinetuneOptions] = []
-    again = {"resume": resume, "overwrite": overwrite}
-    if "embed" in config:
-        _need(config, "data", "edges")
-        _need(config, "embed", "out")
-        data, asked = _at(config["data"], base), _at(config["embed"], base)
-        labels = LabelOptions(**_only(data, LABELS))
-        source = DataOptions(**{**_only(data, DATA), "labels": labels})
-        out = OutOptions(**{**_only(asked, OUT), **again})
-        rest = {k: v for k, v in asked.items() if k not in OUT}
-        steps.append(EmbedOptions(data=source, out=out, **{**rest, "set": _settings(asked)}))
-    if "finetune" in config:
-        _need(config, "finetune", "task")
-        _need(config, "finetune", "out")
-        asked = _at(config["finetune"], base)
-        if steps and "directory" not in asked:
-            asked["directory"] = str(steps[0].out.out)
-        _need({"finetune": asked}, "finetune", "directory")
-        if again["resume"] and steps and not (Path(asked["directory"]) / "run.json").exists():
-            pass
-        labels = LabelOptions(**_only(asked, LABELS))
-        out = OutOptions(**{**_only(asked, OUT), **again})
-        rest = {k: v for k, v in asked.items() if k not in (*OUT, *LABELS)}
-        steps.append(FinetuneOptions(out=out, labels=labels, **{**rest, "set": _settings(asked)}))
-    if not steps:
-        raise bad("CONFIG", "run", "a file with a section [embed] or [finetune]", list(config))
-    return steps
+
+def finetune_options(config: Config, again: OutOptions) -> FinetuneOptions:
+    """What [finetune] asks for."""
+    for key in ("directory", "task", "out"):
+        _need(config, "finetune", key)
+    asked = config["finetune"]
+    labels = LabelOptions(**_only(asked, LabelOptions))
+    rest = _only(asked, FinetuneOptions, "out", "labels")
+    return FinetuneOptions(out=_out(asked, again), labels=labels, **{**rest, **_set(asked)})
+
+
+def _check_keys(section: str, values: dict[str, Any]) -> None:
+    types = {name: hint for cls in reversed(SECTIONS[section]) for name, hint in get_type_hints(cls).items()}
+    types |= {"labels": str, "out": str, "set": dict}
+    types = {name: plain_type(hint)[0] for name, hint in types.items()}
+    keys = [name for name in types if name not in ("data", "resume", "overwrite")]
+    if section == "embed":
+        keys.remove("labels")
+    for key, value in values.items():
+        if key not in keys:
+            fix = f"{nearest(key, keys)}The keys are {', '.join(keys)}."
+            raise bad(f"[{section}]", "run", "of known keys", key, fix)
+        if not isinstance(value, types[key]) or (types[key] is int and isinstance(value, bool)):
+            raise bad(f"{key} in [{section}]", "run", f"of type {types[key].__name__}", value)
+
+
+def _need(config: Config, section: str, key: str) -> None:
+    if key not in config.get(section, {}):
+        raise bad("CONFIG", "run", f"a file with `{key}` in [{section}]", list(config.get(section, {})))
+
+
+def _only(values: dict[str, Any], cls: type, *less: str) -> dict[str, Any]:
+    names = {f.name for f in fields(cls)} - set(less)
+    return {key: value for key, value in values.items() if key in names}
+
+
+def _out(asked: dict[str, Any], again: OutOptions) -> OutOptions:
+    return OutOptions(**{**_only(asked, OutOptions), "resume": again.resume, "overwrite": again.overwrite})
+
+
+def _set(asked: dict[str, Any]) -> dict[str, Sequence[str]]:
+    return {"set": tuple(f"{key}={value}" for key, value in asked.get("set", {}).items())}
+
+
+def _beside(values: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Names of files as they are seen from here, where `base` is the directory of the file they stand in."""
+    moved = {k: str(base / v) for k, v in values.items() if k in FILES and not v.startswith(NAMED)}
+    return {**values, **moved}
+
+
+def _passed_over(out: OutOptions, talk: Talk) -> bool:
+    finished = (Path(out.out) / "run.json").exists() and not is_unfinished(out.out)
+    if out.resume and finished:
+        talk.say(f"{out.out} is finished")
+    return out.resume and finished

@@ -70,6 +70,13 @@ class DataOptions:
     features: str | None = None
     strict: bool = False
 
+    @property
+    def kind(self) -> str | None:
+        """A key of DEFAULT_MODEL; None for a data set by name, which must be read to know."""
+        if self.edges.startswith(NAMED):
+            return None
+        return "triples" if self.triples else "edges" if self.events is None else "events"
+
 
 @dataclass(frozen=True)
 class Data:
@@ -87,7 +94,7 @@ class Data:
 
     @property
     def kind(self) -> str:
-        """"edges", "triples" or "events"."""
+        """A key of DEFAULT_MODEL."""
         if self.graph.relation is not None:
             return "triples"
         return "events" if self.graph.is_bipartite_events else "edges"
@@ -148,6 +155,8 @@ def split_data(data: Data, how: str | None, by: str | None, seed: int) -> Split 
         split = data.published
     elif data.kind == "events":
         by = one_of("--by", "embed", by or "user", ("user", "time", "last"))
+        if by == "last" and how is not None:
+            raise bad("--split", "embed", "left out for --by last, which needs no ratios", how)
         split = split_interactions(data.graph, by, ratios, seed)
     elif data.kind == "triples" and data.graph.directed:
         split = split_triples(data.graph, ratios, seed)
@@ -156,20 +165,20 @@ def split_data(data: Data, how: str | None, by: str | None, seed: int) -> Split 
     return split
 
 
-def check_pair(model: str, data: Data) -> None:
+def check_pair(model: str, kind: str) -> None:
     """Refuse a model that cannot learn from this kind of data.
 
     Raises:
         ArgumentError: with the models that can.
     """
-    relational = data.kind == "triples"
+    relational = kind == "triples"
     if ":" in model or (model in RELATIONAL) == relational:
         return
     if relational:
         what = f"one that reads relations ({', '.join(RELATIONAL)}) for triples"
         fix = "To learn the structure alone, read the file as edges: --columns head,tail without --triples."
     else:
-        what = "one for graphs without relations, such as " + DEFAULT_MODEL[data.kind]
+        what = "one for graphs without relations, such as " + DEFAULT_MODEL[kind]
         fix = "If the file holds triples (head, relation, tail), add --triples."
     raise bad("--model", "embed", what, model, fix)
 
@@ -206,9 +215,7 @@ def _from_file(options: DataOptions) -> Data:
     graph, of_labels = with_labels(graph, options.labels, options.strict)
     reports = [report, *of_labels]
     if options.features is not None:
-        graph, report = read_features(
-            options.features, graph, node_kind=options.labels.kind, strict=options.strict
-        )
+        graph, report = read_features(options.features, graph, node_kind=options.labels.kind, strict=options.strict)
         reports.append(report)
     return Data(graph, tuple(reports))
 
@@ -285,7 +292,10 @@ def _ratios(text: str) -> tuple[float, float, float]:
     try:
         train, valid, test = map(float, text.split(":"))
     except ValueError:
-        raise bad("--split", "embed", "three numbers such as 7:2:1, or none", text) from None
+        train = valid = test = 0.0
+    if min(train, valid, test) <= 0:
+        fix = "Training watches the validation part, and scores are of the test part."
+        raise bad("--split", "embed", "three numbers above 0, such as 7:2:1, or none", text, fix)
     return train, valid, test
 
 

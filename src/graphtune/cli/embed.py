@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -56,11 +55,13 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
     out = check_out(options.out, "embed")
     check_file("--start", options.start)
     settings = parse_settings(options.set, "embed", {"dim": options.dim, "seed": options.seed})
-    if options.model is not None:
-        configure(find_recipe(options.model), settings)  # a misspelt option is told before the file is read
+    kind = options.data.kind
+    if kind is not None:  # told before a large file is read
+        check_pair(options.model or DEFAULT_MODEL[kind], kind)
+        configure(find_recipe(options.model or DEFAULT_MODEL[kind]), settings)
     data = read_data(options.data, talk)
     name = options.model or DEFAULT_MODEL[data.kind]
-    check_pair(name, data)
+    check_pair(name, data.kind)
     recipe, config = configure(find_recipe(name), settings)
     split = split_data(data, options.split, options.by, config.seed)
     learned = data.graph if split is None else split.train
@@ -93,7 +94,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
         "nodes": data.graph.num_nodes,
         "edges": data.graph.num_edges,
         "edges_learned": learned.num_edges,
-        "split": None if split is None else {"unit": split.unit, "kind": split.kind, **split.summary()},
+        "split": None if split is None else {"unit": split.unit, "kind": split.kind, "counts": split.summary()},
         "epochs": len(result.history),
         "best_epoch": result.best_epoch,
         "stopped_early": result.stopped_early,
@@ -118,8 +119,13 @@ def show_embedding(result: dict[str, Any]) -> None:
 
 def _start(model: Model, path: str, own: str | None) -> StartReport:
     if Path(path).is_dir():
-        return start_from_model(model, load(path, own_recipes(own) if own and ":" in own else ()))
-    return start_from(model, read_vectors(path))
+        report = start_from_model(model, load(path, own_recipes(own) if own and ":" in own else ()))
+    else:
+        report = start_from(model, read_vectors(path))
+    if not report.known:
+        fix = f"Ids of the graph look like {', '.join(map(str, model.ids.values(range(min(3, len(model.ids))))))}."
+        raise bad("--start", "embed", f"about nodes of the graph; {path} knows none of them", str(report), fix)
+    return report
 
 
 def _tell_split(split: Split | None, data: Data, talk: Talk) -> None:

@@ -37,8 +37,6 @@ def communities(
     if k is not None and method == "leiden":
         raise bad("-k", "communities", "left out for --method leiden, which finds the number", k)
     path = check_file_target(out, "communities", overwrite)
-    if k is not None:
-        integer("-k", "communities", k, 1)
     stored = open_directory(directory, own_recipes(own))
     graph = whole_graph(stored)
     if k is not None:
@@ -47,7 +45,8 @@ def communities(
     commit_text(path, _community_table(graph, found))
     sizes = np.sort(np.bincount(found))[::-1]
     quality = modularity(graph.edges, found, graph.weight)
-    return {"file": str(path), "method": method, "communities": len(sizes), "sizes": sizes, "modularity": quality}
+    counts = {"communities": len(sizes), "sizes": sizes.tolist(), "modularity": quality}
+    return {"file": str(path), "method": method, **counts}
 
 
 def show_communities(result: dict[str, Any]) -> None:
@@ -68,7 +67,8 @@ def export(directory: str, out: str, format: str, side: str, overwrite: bool, ow
     model = open_directory(directory, own_recipes(own)).model
     vectors = vectors_of(model, side)
     write_vectors(path, vectors, format)
-    return {"file": str(path), "format": format, "side": side, "nodes": len(vectors.ids), "dim": vectors.matrix.shape[1]}
+    nodes, dim = vectors.matrix.shape
+    return {"file": str(path), "format": format, "side": side, "nodes": nodes, "dim": dim}
 
 
 def show_export(result: dict[str, Any]) -> None:
@@ -106,7 +106,5 @@ def _community_table(graph: Graph, found: np.ndarray) -> str:
     names = graph.ids.values(np.arange(graph.num_nodes))
     several = len(graph.ids.kinds) > 1
     writer.writerow(["id", "kind", "community"] if several else ["id", "community"])
-    writer.writerows(
-        [name, kind, c] if several else [name, c] for name, kind, c in zip(names, kinds, found.tolist())
-    )
+    writer.writerows([name, kind, c] if several else [name, c] for name, kind, c in zip(names, kinds, found.tolist()))
     return text.getvalue()

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from graphtune.check import bad
 from graphtune.cli.data import LabelOptions, check_file
 from graphtune.cli.judge import GIVEN, compared, estimate_cells, find_task, make_task
 from graphtune.cli.output import OutOptions, check_out, keep, running
@@ -15,6 +16,7 @@ from graphtune.cli.settings import own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
 from graphtune.store import Record, open_directory
+from graphtune.tasks import CommunityDetection
 from graphtune.tasks import finetune as train
 
 
@@ -46,9 +48,12 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
     begun = time.monotonic()
     out = check_out(options.out, "finetune")
     task_class = find_task(options.task)
+    if task_class is CommunityDetection:
+        fix = "Fine-tune on link-prediction, then: graphtune evaluate DIR --task community-detection."
+        raise bad("--task", "finetune", "one with something to learn from", options.task, fix)
     check_file("--labels", options.labels.labels)
     settings = parse_settings(options.set, "finetune", {"seed": options.seed})
-    settings.check(task_class, TrainConfig, hidden=("split",))
+    settings.check(task_class, TrainConfig, hidden=("split", "data"))
     of_task = dataclasses.replace(settings, values={k: v for k, v in settings.values.items() if k not in GIVEN})
     stored = open_directory(options.directory, own_recipes(options.model))
     task = make_task(task_class, stored, options.directory, options.labels, options.seed, of_task, talk)
@@ -103,4 +108,6 @@ def _ask(task: str, out: Path) -> str:
         return f"graphtune predict {out} --nodes ID"
     if task == "recommendation":
         return f"graphtune recommend {out} USER -k 10"
-    return f'graphtune predict {out} HEAD RELATION "?"' if task == "triple-completion" else f"graphtune predict {out} A B"
+    if task == "triple-completion":
+        return f'graphtune predict {out} HEAD RELATION "?"'
+    return f"graphtune predict {out} A B"

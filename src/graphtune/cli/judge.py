@@ -34,7 +34,7 @@ EDGE_TASKS: dict[str, Any] = {
 }
 NODE_TASKS: dict[str, Any] = {"node-classification": NodeClassification, "node-regression": NodeRegression}
 TASKS: dict[str, Any] = {**EDGE_TASKS, **NODE_TASKS, "community-detection": CommunityDetection}
-GIVEN = ("split", "seed")  # fields of tasks that are not settings
+GIVEN = ("split", "data", "seed")  # fields of tasks that are not settings
 PARTS = {"valid": VALID, "test": TEST}
 
 
@@ -112,7 +112,7 @@ def make_task(
     seed: int,
     settings: Settings,
     talk: Talk,
-) -> Task:
+) -> Any:
     """The task on the data that a model directory holds.
 
     Raises:
@@ -127,9 +127,7 @@ def make_task(
         if name == NodeRegression.name:
             labels = LabelOptions(labels.labels, "target", labels.label_columns, labels.kind)
         return task_class(_node_split(stored, directory, labels, name, seed, talk), **chosen)
-    graph = _labelled(whole_graph(stored), labels, talk)
-    everything = Split(graph, "edge", "edges", np.zeros(graph.num_edges, np.uint8))
-    return task_class(everything, seed=seed, **chosen)
+    return task_class(_labelled(whole_graph(stored), labels, talk), seed=seed, **chosen)
 
 
 def whole_graph(stored: Stored) -> Graph:
@@ -150,6 +148,11 @@ def compared(first: Evaluation, second: Evaluation, metric: str) -> dict[str, An
 
 
 def _edge_split(stored: Stored, directory: str, task: str) -> Split:
+    triples = stored.model.graph.relation_ids is not None
+    if triples != (task == TripleCompletion.name):
+        fits = TripleCompletion.name if triples else f"{LinkPrediction.name} or {Recommendation.name}"
+        what = "triples" if triples else "edges without relations"
+        raise bad("--task", "graphtune", f"{fits} for the {what} of {directory}", task)
     split = stored.record.split
     if split is None or split.unit != "edge":
         got = "one that learned every edge" if split is None else "one whose nodes are divided"
@@ -158,9 +161,7 @@ def _edge_split(stored: Stored, directory: str, task: str) -> Split:
     return split
 
 
-def _node_split(
-    stored: Stored, directory: str, labels: LabelOptions, task: str, seed: int, talk: Talk
-) -> Split:
+def _node_split(stored: Stored, directory: str, labels: LabelOptions, task: str, seed: int, talk: Talk) -> Split:
     """The parts of nodes that the directory holds, or new ones, over the graph that the model learned from."""
     split = stored.record.split
     if split is not None and split.unit == "node":
@@ -174,8 +175,17 @@ def _node_split(
         fix = "Give them as --labels FILE, with a line `id,label` for each node."
         raise bad("--labels", task, f"given: {directory} holds none for this task", None, fix)
     if task == NodeRegression.name:
-        graph = graph.replace(labels=None, label_names=None)
+        return split_nodes(_only_targets(graph), seed=seed)
+    if len(graph.label_names or ()) < 2:
+        raise bad("--labels", task, "of two classes or more", list(graph.label_names or ()))
     return split_nodes(graph, seed=seed)
+
+
+def _only_targets(graph: Graph) -> Graph:
+    if not np.isfinite(np.asarray(graph.targets)).any():
+        fix = "Text goes to node-classification."
+        raise bad("--labels", NodeRegression.name, "numbers", "no number for any node", fix)
+    return graph.replace(labels=None, label_names=None)
 
 
 def _labelled(graph: Graph, labels: LabelOptions, talk: Talk) -> Graph:

@@ -128,7 +128,6 @@ def _loggers(options: OutOptions) -> tuple[Logger, ...]:
     return tuple(made)
 
 
-
 def _close(run: Run) -> None:
     for logger in run.loggers:
         logger.close()

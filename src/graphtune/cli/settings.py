@@ -72,7 +72,7 @@ def parse_settings(pairs: Iterable[str], who: str, named: Mapping[str, int | Non
 def settable(cls: type) -> dict[str, Any]:
     """The fields of a dataclass that text can spell, with their types."""
     hints = get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if _plain_type(hints[f.name])[0] in READABLE}
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if plain_type(hints[f.name])[0] in READABLE}
 
 
 def read(name: str, text: str, hint: Any) -> Any:
@@ -81,7 +81,7 @@ def read(name: str, text: str, hint: Any) -> Any:
     Raises:
         ArgumentError: it does not spell one.
     """
-    kind, optional = _plain_type(hint)
+    kind, optional = plain_type(hint)
     if optional and text.lower() == "none":
         return None
     try:
@@ -121,12 +121,12 @@ def configure(recipe_class: type, settings: Settings) -> tuple[Any, TrainConfig]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """"Did you mean 'epochs'? ", or nothing."""
+    """Did you mean 'epochs'? Or nothing."""
     found = difflib.get_close_matches(name, list(known), n=1)
     return f"Did you mean {found[0]!r}? " if found else ""
 
 
-def _plain_type(hint: Any) -> tuple[Any, bool]:
+def plain_type(hint: Any) -> tuple[Any, bool]:
     """The type in `X` or `X | None`, and whether None may stand."""
     options = [option for option in get_args(hint) if option is not NoneType]
     return (options[0], True) if len(options) == 1 and NoneType in get_args(hint) else (hint, False)
@@ -141,7 +141,7 @@ def _import_recipe(name: str, module: str, attribute: str) -> type:
     except (ImportError, AttributeError, ValueError) as error:
         raise ArgumentError(f"`--model` must name a class that can be imported. Got {name!r}: {error}.") from None
     wanted = ("build", "pretraining", "training")
-    if not (is_dataclass(found) and all(hasattr(found, method) for method in wanted)):
+    if not (isinstance(found, type) and is_dataclass(found) and all(hasattr(found, method) for method in wanted)):
         what = f"a dataclass with {', '.join(wanted)} (graphtune.Recipe)"
         raise bad("--model", "graphtune", what, name)
     return found  # type: ignore[return-value]

@@ -16,6 +16,19 @@ from typer.core import TyperGroup
 from graphtune.check import ArgumentError, GraphtuneError
 
 DEBUG = "GRAPHTUNE_DEBUG"
+OPTIONS = {
+    "header=False": "--no-header",
+    "header=True": "--header",
+    'kind="multi"': "--label-type multi",
+    "`delimiter`": "`--delimiter`",
+    "without strict": "without --strict",
+    "by='user'": "--by user",
+    "by='time'": "--by time",
+    "a ratio of 0 to validation or test": "learn all with --split none",
+    "Name the kind: ('user', 'item')": "Add --kind user or --kind item",
+}
+"""What fixes in error messages call an argument of a function, and what it is on the command line."""
+
 FAILED, BAD_USE, INTERRUPTED = 1, 2, 130
 
 
@@ -27,14 +40,17 @@ class Shell(TyperGroup):
         debug = "--debug" in args or os.environ.get(DEBUG, "") not in ("", "0")
         args = [arg for arg in args if arg != "--debug"]
         extra["standalone_mode"] = False
-        _quiet_warnings(debug)
         try:
-            code = super().main(args, *others, **extra)
+            with warnings.catch_warnings():
+                if not debug:
+                    warnings.simplefilter("ignore")  # warnings of libraries speak to programmers
+                code = super().main(args, *others, **extra)
         except Exception as error:
             if debug:
                 traceback.print_exc()
             code, text = explain(error)
-            complain(text)
+            if text:
+                complain(text)
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
@@ -53,9 +69,10 @@ def complain(text: str) -> None:
 def explain(error: Exception) -> tuple[int, str]:
     """The exit code for an error, and what to tell the user."""
     if hasattr(error, "format_message"):  # how typer says that a command was misspelt
-        return BAD_USE, f"{error.format_message()} {_help_of(error)}"
+        said = error.format_message().rstrip(".")
+        return BAD_USE, f"{said}. {_help_of(error)}" if said else ""  # without arguments the help has been shown
     if isinstance(error, GraphtuneError):
-        return BAD_USE if isinstance(error, ArgumentError) else FAILED, str(error)
+        return BAD_USE if isinstance(error, ArgumentError) else FAILED, _as_options(str(error))
     if _is_out_of_memory(error):
         fix = "Set a smaller `--dim` or `--set batch_size=`; `graphtune inspect` estimates what a graph needs."
         return FAILED, f"The memory ran out. {fix}"
@@ -63,6 +80,12 @@ def explain(error: Exception) -> tuple[int, str]:
         return FAILED, _system_failure(error)
     what = f"{type(error).__name__}: {error}"
     return FAILED, f"Something unexpected went wrong ({what}). Please report it; --debug shows where it happened."
+
+
+def _as_options(text: str) -> str:
+    for argument, option in OPTIONS.items():
+        text = text.replace(argument, option)
+    return text
 
 
 def _help_of(error: Any) -> str:
@@ -80,9 +103,3 @@ def _system_failure(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
     fix = " Free some space, or choose another place." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     return f"The system refused: {reason}{where}.{fix}"
-
-
-def _quiet_warnings(debug: bool) -> None:
-    """Warnings of libraries speak to programmers; they are shown with --debug only."""
-    if not debug:
-        warnings.simplefilter("ignore")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+WIDTH = 160  # of a table that goes to a file or a pipe
+
 
 @dataclass(frozen=True)
 class Talk:
@@ -62,12 +64,14 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    drawn = Table(box=None, pad_edge=False)
     for i, name in enumerate(columns):
         drawn.add_column(Text(name), justify="right" if i else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(drawn)
+    if title:
+        print(title)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(drawn)
 
 
 def lines(*texts: str) -> None:

@@ -22,8 +22,8 @@ def evaluate_recommendations(model: Model, split: Split, part: int = TEST, k: in
 
     NDCG has binary gains and the ideal over min(k, relevant); MRR is of the first hit. A target counts once however
     often a user took it, and not at all if it was seen before, as it is then left out of the ranking. Users without
-    anything to find in the part are skipped and counted. In a graph that is no log of events every node is a user and every other node
-    a target.
+    anything to find in the part are skipped and counted. In a graph that is no log of events every node is a user and
+    every other node a target.
 
     Args:
         model: scores pairs.
@@ -46,7 +46,7 @@ def evaluate_recommendations(model: Model, split: Split, part: int = TEST, k: in
         indptr, indices = _rows(seen.adjacency("out"), batch, targets.start, own=not graph.is_bipartite_events)
         found, _ = top_k(scores, min(k, scores.shape[1]), indptr, indices)
         pairs = batch[:, None] * n + found + targets.start
-        hits[begin : begin + BATCH, : found.shape[1]] = np.isin(pairs, to_find) & (found >= 0)
+        hits[begin : begin + BATCH, : found.shape[1]] = _is_in(pairs, to_find) & (found >= 0)
     scores_of = {
         f"recall_{k}": recall_at_k,
         f"precision_{k}": precision_at_k,
@@ -75,6 +75,10 @@ def _to_find(hidden: Graph, seen: Graph) -> np.ndarray:
     n = hidden.num_nodes
     pairs = np.setdiff1d(_pairs(hidden), _pairs(seen), assume_unique=True)
     return pairs[pairs // n != pairs % n]
+
+
+def _is_in(values: np.ndarray, ascending: np.ndarray) -> np.ndarray:
+    return ascending[np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)] == values
 
 
 def _pairs(graph: Graph) -> np.ndarray:

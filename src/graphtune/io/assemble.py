@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from graphtune.clean import Cleaning, clean, keep_nodes
 from graphtune.findings import EXAMPLES, Finding, Report
 from graphtune.graph import Graph
 from graphtune.ids import NODE, NodeIds
-from graphtune.io.encode import encode_ids, used_only
+from graphtune.io.encode import Encoded, encode_ids, used_only
 from graphtune.io.tables import Column, Table, find_columns
 from graphtune.io.values import Numbers, read_numbers, read_times
 
@@ -89,9 +90,8 @@ def read_rows(tables: Sequence[Table], wanted: Mapping[str, Column | None], shap
         arrays, faults = table.read(list(positions.values()))
         for role, array in zip(positions, arrays):
             columns.setdefault(role, []).append(array)
-        found += (
-            [*settled, *faults] if table is tables[0] else [_of(table, f) for f in faults if f.changed_data]
-        )
+        found += settled if table is tables[0] else []
+        found += [_of(table, f) for f in faults if f.changed_data] if len(tables) > 1 else faults
     lengths = [len(column) for column in columns[shape.needed[0]]]
     part = np.repeat(np.arange(len(tables), dtype=np.uint8), lengths)
     return Rows(tuple(table.source for table in tables), part, columns, tuple(found))
@@ -105,38 +105,42 @@ def build_graph(rows: Rows, shape: Shape) -> tuple[Graph, np.ndarray, list[Findi
     """
     edges, ids, findings = _edges(rows, shape)
     relation = encode_ids(rows.columns["relation"], rows.source) if "relation" in rows.columns else None
-    weight = _numbers(rows, "weight", read_numbers)
-    time = _numbers(rows, "time", read_times)
-    missing = edges.min(axis=0) < 0
-    if relation is not None:
-        missing |= relation.rows < 0
-        findings += relation.findings
-    faults: list[tuple[str, np.ndarray]] = [("rows with a missing id", missing)]
-    for role, numbers in (("weight", weight), ("time", time)):
-        if numbers is not None:
-            faults.append((f"rows whose {role} is no number", numbers.missing & ~missing))
-            findings += numbers.findings
-    for what, fault in faults:
-        findings += rows.fault(what, fault)
-    keep = ~np.any([fault for _, fault in faults], axis=0)
+    numbers = {
+        role: _numbers(rows, role, read)
+        for role, read in (("weight", read_numbers), ("time", read_times))
+        if role in rows.columns
+    }
+    findings += [finding for column in (relation, *numbers.values()) if column for finding in column.findings]
+    keep, faults = _usable(rows, edges, relation, numbers)
+    findings += faults
     if not keep.any():
-        got = "; ".join(str(f) for f in (*rows.findings, *findings) if f.changed_data) or "no rows"
-        raise DataError(f"{rows.source} must hold at least one edge. Got {got}.")
-    if keep.all():
-        keep = slice(None)
-    relation = None if relation is None else used_only(relation, keep)
-    with np.errstate(over="ignore"):  # a weight beyond float32 becomes infinite, which cleaning reports
-        graph = Graph(
-            edges[:, keep],
-            ids,
-            directed=shape.directed,
-            relation=None if relation is None else relation.rows,
-            relation_ids=None if relation is None else NodeIds((relation.ids,)),
-            weight=None if weight is None else weight.values[keep].astype(np.float32),
-            time=None if time is None else time.values[keep],
-        )
-    used = np.bincount(graph.edges.ravel(), minlength=graph.num_nodes) > 0
-    return (graph if used.all() else keep_nodes(graph, used)), rows.part[keep], findings
+        raise _no_edge(rows.source, [*rows.findings, *findings])
+    chosen = slice(None) if keep.all() else keep  # a slice copies nothing
+    values: dict[str, Any] = {role: column.values[chosen] for role, column in numbers.items()}
+    if "weight" in values:
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which cleaning reports
+            values["weight"] = values["weight"].astype(np.float32)
+    if relation is not None:
+        relation = used_only(relation, chosen)
+        values |= {"relation": relation.rows, "relation_ids": NodeIds((relation.ids,))}
+    graph = Graph(edges[:, chosen], ids, directed=shape.directed, **values)
+    if not keep.all():
+        graph = keep_nodes(graph, np.bincount(graph.edges.ravel(), minlength=graph.num_nodes) > 0)
+    return graph, rows.part[chosen], findings
+
+
+def _usable(
+    rows: Rows, edges: np.ndarray, relation: Encoded | None, numbers: Mapping[str, Numbers]
+) -> tuple[np.ndarray, list[Finding]]:
+    """[n] bool, whether each row gives an edge, and why others do not."""
+    keep = edges.min(axis=0) >= 0
+    if relation is not None:
+        keep &= relation.rows >= 0
+    findings = rows.fault("rows with a missing id", ~keep)
+    for role, column in numbers.items():
+        findings += rows.fault(f"rows whose {role} is no number", keep & column.missing)
+        keep &= ~column.missing
+    return keep, findings
 
 
 def _edges(rows: Rows, shape: Shape) -> tuple[np.ndarray, NodeIds, list[Finding]]:
@@ -151,9 +155,7 @@ def _edges(rows: Rows, shape: Shape) -> tuple[np.ndarray, NodeIds, list[Finding]
     return np.stack([one.rows, shifted]), ids, [*one.findings, *other.findings]
 
 
-def _numbers(rows: Rows, role: str, read: Callable[[pa.ChunkedArray, str, str], Numbers]) -> Numbers | None:
-    if role not in rows.columns:
-        return None
+def _numbers(rows: Rows, role: str, read: Callable[[pa.ChunkedArray, str, str], Numbers]) -> Numbers:
     columns = [read(column, role, name) for name, column in zip(rows.names, rows.columns[role])]
     return Numbers(
         np.concatenate([column.values for column in columns]),
@@ -169,12 +171,23 @@ def _of(table: Table, finding: Finding) -> Finding:
 def finish(
     graph: Graph, findings: Sequence[Finding], cleaning: Cleaning, strict: bool, source: str
 ) -> tuple[Graph, Report]:
-    """The cleaned graph with the report of reading and cleaning; `strict` raises where they changed anything."""
+    """The cleaned graph with the report of reading and cleaning.
+
+    Raises:
+        DataError: cleaning leaves no edge, or `strict` and something was changed.
+    """
     graph, cleaned = clean(graph, cleaning)
     report = Report(source).add([*findings, *cleaned.findings], **cleaned.summary)
     if strict:
         report.refuse()
+    if graph.num_edges == 0:
+        raise _no_edge(source, report.findings)
     return graph, report
+
+
+def _no_edge(source: str, findings: Iterable[Finding]) -> DataError:
+    got = "; ".join(str(finding) for finding in findings if finding.changed_data) or "no rows"
+    return DataError(f"{source} must hold at least one edge. Got {got}.")
 
 
 def part_sizes(names: Iterable[str], part: np.ndarray) -> dict[str, int]:

@@ -238,9 +238,7 @@ def from_frame(
     return _read(frame_table(frame, "from_frame"), columns, shape, cleaning, strict)
 
 
-def _open(
-    path: str | Path, shape: Shape, options: TextOptions, columns: Mapping[str, Column | None]
-) -> Table:
+def _open(path: str | Path, shape: Shape, options: TextOptions, columns: Mapping[str, Column | None]) -> Table:
     path = as_path(path, shape.who)
     options.check(shape.who)
     return open_table(path, options, columns.values())

@@ -71,15 +71,11 @@ def _text_or_integers(column: pa.ChunkedArray, source: str) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_string(kind):
         return column.fill_null("") if column.null_count else column
-    if pa.types.is_integer(kind):
-        return column.cast(pa.int64())
-    if pa.types.is_null(kind):
-        return column.cast(pa.int64())
     try:
-        if pa.types.is_floating(kind):
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
             return column.cast(pa.int64())  # pandas makes integers floats where one is missing
     except pa.ArrowInvalid:
-        pass
+        pass  # a fraction, or beyond 64 bits
     fix = "Cast the column to strings or integers."
     raise DataError(f"Ids in {source} must be strings or whole numbers. Got a column of {kind}. {fix}")
 

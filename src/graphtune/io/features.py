@@ -113,13 +113,9 @@ def _matrix_in(path: Path) -> Matrix:
         try:
             matrix = np.load(path, allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            raise DataError(
-                f"{path.name} must be an .npy file of numbers. Got: {first_line(error)}."
-            ) from None
+            raise DataError(f"{path.name} must be an .npy file of numbers. Got: {first_line(error)}.") from None
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiub":
-        raise DataError(
-            f"{path.name} must hold a matrix of numbers. Got {matrix.dtype} of shape {matrix.shape}."
-        )
+        raise DataError(f"{path.name} must hold a matrix of numbers. Got {matrix.dtype} of shape {matrix.shape}.")
     return matrix
 
 

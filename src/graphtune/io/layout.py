@@ -35,8 +35,9 @@ class TextOptions:
     comment: str = "#%"
 
     def check(self, who: str) -> None:
-        if self.delimiter is not None and (not isinstance(self.delimiter, str) or len(self.delimiter) != 1):
-            raise bad("delimiter", who, "one character", self.delimiter, 'For example "," or "\\t".')
+        separates = isinstance(self.delimiter, str) and len(self.delimiter) == 1 and self.delimiter.isascii()
+        if self.delimiter is not None and (not separates or self.delimiter in '"\r\n'):
+            raise bad("delimiter", who, "one ASCII character", self.delimiter, 'For example "," or "\\t".')
         if self.header not in (None, True, False):
             raise bad("header", who, "True, False or None (find out)", self.header)
         if not isinstance(self.comment, str):
@@ -104,6 +105,11 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
+def one_line(text: str) -> str:
+    """The beginning of a text, on one line."""
+    return text[:80].replace("\r", "\\r").replace("\n", "\\n")
+
+
 def find_layout(data: pa.Buffer, options: TextOptions, named: bool, source: str) -> Layout:
     """Work out where the columns are; `named` says that columns are asked for by name.
 
@@ -117,11 +123,14 @@ def find_layout(data: pa.Buffer, options: TextOptions, named: bool, source: str)
         raise DataError(f"{source} must hold lines of data. Got comments and blank lines alone. {fix}")
     body = lines[before:]
     quoted = body[0].startswith('"')
-    delimiter = options.delimiter or _find_delimiter(body, quoted, source)
+    delimiter = options.delimiter or _find_delimiter(body, quoted)
     quoted |= delimiter in ",;|"
     comments = sum(bool(line.strip()) for line in lines[:before])
     rows = _split(body, delimiter, quoted)
     width = _usual_width(rows)
+    if width < 2:
+        fix = "Name the `delimiter`, or leave it out to have it found."
+        raise DataError(f"{source} must hold two columns or more. Got {one_line(body[0].strip())!r}. {fix}")
     header = options.header
     if header is None:
         header = named or _is_header(rows, width)
@@ -159,18 +168,14 @@ def _lines_before(lines: list[str], comment: str) -> int:
     return next(data, len(lines))
 
 
-def _find_delimiter(lines: list[str], quoted: bool, source: str) -> str:
+def _find_delimiter(lines: list[str], quoted: bool) -> str:
     """The delimiter that gives most lines the usual number of columns, where that is two or more."""
     agreeing = {}
     for delimiter in DELIMITERS:
         rows = _split(lines, delimiter, quoted or delimiter in ",;|")
         width = _usual_width(rows)
         agreeing[delimiter] = sum(len(row) == width for row in rows) / len(rows) if width > 1 else 0.0
-    best = max(DELIMITERS, key=lambda delimiter: agreeing[delimiter])
-    if agreeing[best] == 0:
-        got = lines[0].strip()[:80]
-        raise DataError(f"{source} must hold two columns or more. Got {got!r}. Name the `delimiter`.")
-    return best
+    return max(DELIMITERS, key=lambda delimiter: agreeing[delimiter])
 
 
 def _split(lines: list[str], delimiter: str, quoted: bool) -> list[list[str]]:
@@ -215,9 +220,7 @@ def _is_number(text: str) -> bool:
 def _header_names(row: list[str], width: int, source: str) -> tuple[str, ...]:
     if len(row) != width:
         fix = "Mend the header, or pass header=False."
-        raise DataError(
-            f"The header of {source} must name {width} columns, as many as lines have. Got {row}. {fix}"
-        )
+        raise DataError(f"The header of {source} must name {width} columns, as many as lines have. Got {row}. {fix}")
     check_names(row, source)
     return tuple(row)
 
@@ -227,6 +230,4 @@ def check_names(names: list[str], source: str) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         fix = "Rename one, or pass header=False if this line is data."
-        raise DataError(
-            f"Column names of {source} must be distinct. Got {twice[0]!r} twice in {names}. {fix}"
-        )
+        raise DataError(f"Column names of {source} must be distinct. Got {twice[0]!r} twice in {names}. {fix}")

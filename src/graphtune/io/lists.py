@@ -63,10 +63,11 @@ def read_adjacency_lists(
 
 def _words(path: Path) -> pa.Array:
     """The words of each line that is not blank, as an Arrow list array."""
+    content = open_buffer(path).to_pybytes()
+    if b"\0" in content:
+        raise not_text(path.name, "binary data")
     try:
-        lines = [line for line in open_buffer(path).to_pybytes().decode().splitlines() if line.strip()]
+        lines = [line for line in content.decode().split("\n") if line.strip()]
     except UnicodeDecodeError:
         raise not_text(path.name, "bytes that are not UTF-8") from None
-    if any("\0" in line for line in lines[:1000]):
-        raise not_text(path.name, "binary data")
     return pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pa.array(lines, pa.string())))

@@ -53,9 +53,7 @@ def match_rows(graph: Graph, ids: pa.ChunkedArray, node_kind: str | None, source
             graph.ids.values(range(min(EXAMPLES, graph.num_nodes))),
         )
         fix = "Check which column holds the ids."
-        raise DataError(
-            f"{source} must be about nodes of the graph, such as {ours}. Got ids such as {theirs}. {fix}"
-        )
+        raise DataError(f"{source} must be about nodes of the graph, such as {ours}. Got ids such as {theirs}. {fix}")
     findings = list(encoded.findings)
     empty, unknown = encoded.rows < 0, node_of < 0
     if empty.any():

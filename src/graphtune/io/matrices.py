@@ -58,9 +58,7 @@ def _read_npz(path: Path, directed: bool) -> tuple[Graph, list[Finding]]:
         if pickled:
             got += f", and {pickled}, which are pickled: these can run any program and are never loaded"
         fix = "Load it with a program that you trust, and save the matrix with scipy.sparse.save_npz."
-        raise DataError(
-            f"{path.name} must hold a sparse matrix, or adj_data, adj_indices, ... Got {got}. {fix}"
-        )
+        raise DataError(f"{path.name} must hold a sparse matrix, or adj_data, adj_indices, ... Got {got}. {fix}")
     graph, findings = _from_matrix(matrix, directed, path.name)
     if pickled:
         findings.append(Finding("pickled entries not read", len(pickled), "noted", tuple(pickled[:5])))
@@ -99,9 +97,7 @@ def sparse_in(path: Path, arrays: dict[str, np.ndarray], prefix: str) -> sp.csr_
         if "format" in arrays:
             matrix = sp.csr_array(sp.load_npz(path))
         elif f"{prefix}data" in arrays:
-            data, indices, indptr, shape = (
-                arrays[prefix + name] for name in ("data", "indices", "indptr", "shape")
-            )
+            data, indices, indptr, shape = (arrays[prefix + name] for name in ("data", "indices", "indptr", "shape"))
             matrix = sp.csr_array((data, indices, indptr), shape=tuple(map(int, shape)))
         else:
             return None
@@ -135,9 +131,7 @@ def _with_node_data(graph: Graph, path: Path, arrays: dict[str, np.ndarray]) -> 
     """The graph with the features, classes and names of nodes that gnn-benchmark files hold, where they are there."""
     features = arrays.get("attr_matrix")
     if "attr_data" in arrays:
-        features = sparse_in(
-            path, {name: array for name, array in arrays.items() if name != "format"}, "attr_"
-        )
+        features = sparse_in(path, {name: array for name, array in arrays.items() if name != "format"}, "attr_")
     labels, names = arrays.get("labels"), arrays.get("class_names")
     if labels is not None and names is None:
         names = np.arange(labels.shape[1] if labels.ndim == 2 else labels.max(initial=-1) + 1)

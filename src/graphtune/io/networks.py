@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from graphtune.ids import NodeIds
 from graphtune.io.encode import INTEGER, encode_classes, encode_ids
 from graphtune.io.layout import check_file, first_line
 from graphtune.io.tables import Column, suffix_of
-from graphtune.io.values import read_numbers, read_times
+from graphtune.io.values import Numbers, read_numbers, read_times
 
 NETWORK_FILES = (".graphml", ".gml")
 
@@ -44,9 +44,7 @@ def read_network_file(
         raise DataError(f"{path.name} must hold at least one edge. Got {len(network)} nodes and no edge.")
     row = {name: i for i, name in enumerate(network)}
     data = [values for *_, values in network.edges(data=True)]
-    columns = {
-        role: _attribute(data, role, name, path.name) for role, name in attributes.items() if name is not None
-    }
+    columns = {role: _attribute(data, role, name, path.name) for role, name in attributes.items() if name is not None}
     relation = encode_ids([columns["relation"]], path.name) if "relation" in columns else None
     labels, label_names = _labels(network, label, path.name)
     graph = Graph(
@@ -55,8 +53,8 @@ def read_network_file(
         directed=network.is_directed() if directed is None else directed,
         relation=None if relation is None else relation.rows,
         relation_ids=None if relation is None else NodeIds((relation.ids,)),
-        weight=read_numbers(columns["weight"], "weight", path.name).values if "weight" in columns else None,
-        time=read_times(columns["time"], "time", path.name).values if "time" in columns else None,
+        weight=_numbers(columns.get("weight"), "weight", read_numbers, path.name),
+        time=_numbers(columns.get("time"), "time", read_times, path.name),
         labels=labels,
         label_names=label_names,
     )
@@ -84,9 +82,7 @@ def _parse(path: Path) -> Any:
                 raise
             return nx.read_gml(path, label="id")
     except Exception as error:  # the parsers raise errors of many kinds, all about the file
-        raise DataError(
-            f"{path.name} must be a {suffix_of(path)[1:]} file. Got: {first_line(error)}."
-        ) from None
+        raise DataError(f"{path.name} must be a {suffix_of(path)[1:]} file. Got: {first_line(error)}.") from None
 
 
 def _names(network: Any) -> pa.Array:
@@ -98,16 +94,27 @@ def _names(network: Any) -> pa.Array:
 def _attribute(data: list[dict[str, Any]], role: str, name: Column, source: str) -> pa.ChunkedArray:
     known = sorted(_keys(data))
     if name not in known:
-        raise bad(
-            role, "read_edges", f"an attribute of edges in {source}", name, f"There are {known or 'none'}."
-        )
+        raise bad(role, "read_edges", f"an attribute of edges in {source}", name, f"There are {known or 'none'}.")
     values = [values.get(name) for values in data]
     absent = sum(value is None for value in values)
     if absent:
-        raise DataError(
-            f"Every edge of {source} must have the attribute {name!r}. Got {absent} edges without it."
-        )
+        raise DataError(f"Every edge of {source} must have the attribute {name!r}. Got {absent} edges without it.")
     return pa.chunked_array([_column(values)])
+
+
+def _numbers(
+    column: pa.ChunkedArray | None,
+    role: str,
+    read: Callable[[pa.ChunkedArray, str, str], Numbers],
+    source: str,
+) -> np.ndarray | None:
+    if column is None:
+        return None
+    numbers = read(column, role, source)
+    if numbers.missing.any():
+        got = column[int(numbers.missing.argmax())].as_py()
+        raise DataError(f"The {role} of every edge of {source} must be a number. Got {got!r}.")
+    return numbers.values
 
 
 def _labels(network: Any, label: str | None, source: str) -> tuple[np.ndarray | None, tuple[str, ...] | None]:

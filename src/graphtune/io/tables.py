@@ -137,9 +137,7 @@ def find_columns(
         columns[role] = find_column(table, who, role, want)
         first = next(other for other, position in columns.items() if position == columns[role])
         if first != role:
-            raise ArgumentError(
-                f"`{role}` of {who} must be another column than `{first}`. Got {want!r} for both."
-            )
+            raise ArgumentError(f"`{role}` of {who} must be another column than `{first}`. Got {want!r} for both.")
     read = tuple(f"{role} = {table.names[i]}" for role, i in columns.items())
     rest = tuple(name for i, name in enumerate(table.names) if i not in columns.values())
     findings = [Finding("columns read", len(read), "noted", read)]
@@ -183,6 +181,6 @@ def as_parts(files: Mapping[str, str | Path] | str | Path, who: str) -> dict[str
     """
     if not isinstance(files, Mapping):
         files = {"edges": files}
-    if not files:
-        raise bad("files", who, 'names of parts with their files, such as {"train": path}', files)
+    if not 0 < len(files) < 256:
+        raise bad("files", who, '1 to 255 names of parts with their files, such as {"train": path}', files)
     return {part: as_path(path, who) for part, path in files.items()}

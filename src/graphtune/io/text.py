@@ -12,7 +12,7 @@ import pyarrow.csv as arrow_csv
 
 from graphtune.check import DataError
 from graphtune.findings import EXAMPLES, Finding
-from graphtune.io.layout import Layout, TextOptions, find_layout, first_line, not_text, open_buffer
+from graphtune.io.layout import Layout, TextOptions, find_layout, first_line, not_text, one_line, open_buffer
 
 BLOCK_BYTES = 1 << 22
 
@@ -62,12 +62,9 @@ class TextTable:
         table, skipped = self._parse(columns, threads=True)
         if skipped:  # once more in order, so that the skipped lines have their numbers
             table, skipped = self._parse(columns, threads=False)
-        table, found = self._without_comments(table)
-        return [table.column(str(i)) for i in columns], [
-            *self._header_found(),
-            *self._faults(skipped),
-            *found,
-        ]
+        table, comments = self._without_comments(table)
+        findings = [*self._header_found(), *self._faults(skipped), *comments]
+        return [table.column(str(i)) for i in columns], findings
 
     def _parse(self, columns: list[int], threads: bool) -> tuple[pa.Table, list[tuple[int, str]]]:
         """The columns and column 0, and the number and text of each line with too few or too many fields."""
@@ -98,13 +95,14 @@ class TextTable:
         except pa.ArrowInvalid as error:
             if "UTF8" in str(error):
                 raise not_text(self.source, "bytes that are not UTF-8") from None
-            raise DataError(f"{self.source} must be delimited text. Got: {first_line(error)}.") from None
+            fix = "A quote may not be closed, or a line may be longer than 4 MB."
+            raise DataError(f"{self.source} must be delimited text. Got: {first_line(error)}. {fix}") from None
         return table, skipped
 
     def _header_found(self) -> list[Finding]:
         if self.options.header is not None:
             return []
-        shown = ", ".join(self.names) if self.has_names else f"this is data: {self.layout.first[:80]}"
+        shown = ", ".join(self.names) if self.has_names else f"this is data: {one_line(self.layout.first)}"
         return [Finding("header lines", int(self.has_names), "noted", (shown,))]
 
     def _faults(self, skipped: list[tuple[int, str]]) -> list[Finding]:
@@ -114,7 +112,7 @@ class TextTable:
         findings = [Finding("comment lines", comments, "noted")] if comments else []
         if lines:
             unit, before = ("line", self.layout.lines_before) if self._rows_are_lines() else ("row", 0)
-            examples = tuple(f"{unit} {number + before}: {text[:80]}" for number, text in lines[:EXAMPLES])
+            examples = tuple(f"{unit} {number + before}: {one_line(text)}" for number, text in lines[:EXAMPLES])
             what = f"lines without {len(self.names)} columns"
             findings.append(Finding(what, len(lines), "dropped", examples))
         return findings

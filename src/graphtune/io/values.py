@@ -39,7 +39,7 @@ def read_numbers(column: pa.ChunkedArray, name: str, source: str) -> Numbers:
     if not (_is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
         raise DataError(f"Column {name!r} of {source} must hold numbers. Got a column of {kind}.")
     missing = column.is_null().to_numpy(zero_copy_only=False)
-    return Numbers(column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False), missing)
+    return Numbers(column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False), missing)
 
 
 def read_times(column: pa.ChunkedArray, name: str, source: str) -> Numbers:

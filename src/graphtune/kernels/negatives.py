@@ -14,9 +14,12 @@ def _unknown(indptr, indices, source, low, high, seed, out):
     for b in prange(len(source)):
         state = stream(seed, b)
         for k in range(out.shape[1]):
-            for _ in range(_TRIES):
-                state = advance(state)
-                out[b, k] = low + int(uniform(state) * (high - low))
+            for tries in range(_TRIES + high - low):
+                if tries < _TRIES:
+                    state = advance(state)
+                    out[b, k] = low + int(uniform(state) * (high - low))
+                else:
+                    out[b, k] = low + (out[b, k] - low + 1) % (high - low)
                 if out[b, k] != source[b] and not _has_edge(indptr, indices, source[b], out[b, k]):
                     break
 
@@ -32,7 +35,7 @@ def unknown_targets(
 ) -> np.ndarray:
     """For each source, `count` uniform targets in [low, high) that are neither itself nor its neighbours.
 
-    After 20 tries a neighbour is accepted, so a source that knows nearly everything cannot stall the draw.
+    After 20 tries the next one upwards is taken; a source that knows everything gets any.
 
     Args:
         indptr, indices: CSR of known positives, rows ascending.

@@ -7,6 +7,7 @@ from typing import Protocol
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation
+from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.split import TEST, Split
 from graphtune.train.fit import Training
@@ -25,12 +26,19 @@ class Task(Protocol):
     @property
     def monitor(self) -> str: ...
 
+    @property
+    def graph(self) -> Graph: ...
+
     def training(self, model: Model, config: TrainConfig) -> Training:
         """How the engine trains `model` for this; adds the heads that the task needs."""
         ...
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         """Score a model on a part."""
+        ...
+
+    def validate(self, model: Model) -> dict[str, float]:
+        """The metrics of the validation part, without intervals and quick enough for every epoch."""
         ...
 
     def defaults(self) -> TrainConfig:

@@ -46,3 +46,6 @@ class CommunityDetection:
 
     def defaults(self) -> TrainConfig:
         return TrainConfig()
+
+    def validate(self, model: Model) -> dict[str, float]:
+        return self.evaluate(model).means()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphtune.check import integer, one_of
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_links
+from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.objectives import BPR, EdgeProximity, SampledSoftmax
 from graphtune.sampling import EdgeSampler, Negatives
@@ -14,6 +15,7 @@ from graphtune.split import TEST, VALID, Split
 from graphtune.tasks.base import describe, need
 from graphtune.train.fit import Training
 
+WATCHED = 5000  # validation edges scored during training
 LOSSES = {"logistic": EdgeProximity(), "bpr": BPR(), "softmax": SampledSoftmax()}
 
 
@@ -42,10 +44,14 @@ class LinkPrediction:
         need(fits, "LinkPrediction", "a split of edges without relations", describe(self.split))
         self.split.audit()
 
+    @property
+    def graph(self) -> Graph:
+        return self.split.graph
+
     def training(self, model: Model, config: TrainConfig) -> Training:
         how = Negatives(self.negatives, shared=True)
         sampler = EdgeSampler(self.split.train, config.batch_size, how, seed=config.seed)
-        return Training(self.name, sampler, LOSSES[self.loss], self._validate, self.monitor)
+        return Training(self.name, sampler, LOSSES[self.loss], self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         return evaluate_links(model, self.split, part, self.seed)
@@ -53,5 +59,5 @@ class LinkPrediction:
     def defaults(self) -> TrainConfig:
         return TrainConfig(epochs=30, batch_size=4096, lr=0.003, schedule="cosine", weight_decay_table=0.01, patience=5)
 
-    def _validate(self, model: Model) -> dict[str, float]:
-        return self.evaluate(model, VALID).means()
+    def validate(self, model: Model) -> dict[str, float]:
+        return evaluate_links(model, self.split, VALID, self.seed, WATCHED).means()

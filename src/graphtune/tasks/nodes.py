@@ -8,6 +8,7 @@ import numpy as np
 
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_classes, evaluate_values
+from graphtune.graph import Graph
 from graphtune.models.base import HeadSpec, Model
 from graphtune.objectives import Classify, Regress
 from graphtune.sampling import NodeSampler
@@ -41,6 +42,10 @@ class NodeClassification:
         need(fits, "NodeClassification", "a split of labelled nodes", describe(self.split), "Give labels (--labels).")
         self.split.audit()
 
+    @property
+    def graph(self) -> Graph:
+        return self.split.graph
+
     def training(self, model: Model, config: TrainConfig) -> Training:
         labels = self.split.graph.labels
         assert labels is not None
@@ -49,7 +54,7 @@ class NodeClassification:
         model.outputs[self.name] = {"classes": list(self.split.graph.label_names or map(str, range(classes)))}
         nodes = np.flatnonzero(self.split.part == TRAIN)
         sampler = NodeSampler(nodes, labels[nodes], config.batch_size, seed=config.seed)
-        return Training(self.name, sampler, Classify(self.name, self.label_smoothing), self._validate, self.monitor)
+        return Training(self.name, sampler, Classify(self.name, self.label_smoothing), self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         return evaluate_classes(model, self.split, part, self.name if self.name in model.heads else None)
@@ -57,7 +62,7 @@ class NodeClassification:
     def defaults(self) -> TrainConfig:
         return TrainConfig(epochs=200, batch_size=4096, lr=0.01, weight_decay=1.0, patience=100)
 
-    def _validate(self, model: Model) -> dict[str, float]:
+    def validate(self, model: Model) -> dict[str, float]:
         return self.evaluate(model, VALID).means()
 
 
@@ -87,6 +92,10 @@ class NodeRegression:
         need(fits, "NodeRegression", "a split of nodes with values", describe(self.split), "Give values (--labels).")
         self.split.audit()
 
+    @property
+    def graph(self) -> Graph:
+        return self.split.graph
+
     def training(self, model: Model, config: TrainConfig) -> Training:
         targets = self.split.graph.targets
         assert targets is not None
@@ -95,7 +104,7 @@ class NodeRegression:
         model.add_head(self.name, HeadSpec(model.dim, 1, self.hidden, self.dropout), config.seed)
         model.outputs[self.name] = {"mean": mean, "spread": spread}
         sampler = NodeSampler(nodes, (targets[nodes] - mean) / spread, config.batch_size, seed=config.seed)
-        return Training(self.name, sampler, Regress(self.name, self.huber), self._validate, self.monitor)
+        return Training(self.name, sampler, Regress(self.name, self.huber), self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         return evaluate_values(model, self.split, part, self.name if self.name in model.heads else None)
@@ -103,5 +112,5 @@ class NodeRegression:
     def defaults(self) -> TrainConfig:
         return TrainConfig(epochs=300, batch_size=4096, lr=0.01, weight_decay=0.05, patience=50)
 
-    def _validate(self, model: Model) -> dict[str, float]:
+    def validate(self, model: Model) -> dict[str, float]:
         return self.evaluate(model, VALID).means()

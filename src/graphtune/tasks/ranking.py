@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphtune.check import integer, one_of
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_recommendations
+from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.bprmf import LOSSES, pair_pretraining
 from graphtune.split import TEST, VALID, Split
@@ -43,9 +44,13 @@ class Recommendation:
     def monitor(self) -> str:
         return f"ndcg_{self.k}"
 
+    @property
+    def graph(self) -> Graph:
+        return self.split.graph
+
     def training(self, model: Model, config: TrainConfig) -> Training:
         sampler, objective = pair_pretraining(self.split.train, config, self.loss, self.negatives)
-        return Training(self.name, sampler, objective, self._validate, self.monitor)
+        return Training(self.name, sampler, objective, self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         return evaluate_recommendations(model, self.split, part, self.k)
@@ -53,5 +58,5 @@ class Recommendation:
     def defaults(self) -> TrainConfig:
         return TrainConfig(epochs=50, batch_size=2048, lr=0.003, schedule="cosine", l2=1e-4, patience=5)
 
-    def _validate(self, model: Model) -> dict[str, float]:
+    def validate(self, model: Model) -> dict[str, float]:
         return self.evaluate(model, VALID).means()

@@ -6,7 +6,7 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Recipe
-from graphtune.split import VALID, Split
+from graphtune.split import Split
 from graphtune.tasks.base import Task
 from graphtune.tasks.links import LinkPrediction
 from graphtune.tasks.ranking import Recommendation
@@ -19,7 +19,7 @@ def pretrain(
     data: Graph | Split,
     config: TrainConfig | None = None,
     start: Model | None = None,
-    run: Run = Run(),  # noqa: B008
+    run: Run = Run(),
 ) -> Result:
     """Learn embeddings from the structure of a graph.
 
@@ -42,15 +42,11 @@ def pretrain(
     training = Training(type(recipe).__name__, sampler, objective)
     if isinstance(data, Split) and data.unit == "edge":
         task = default_task(data)
-
-        def validate(trained: Model) -> dict[str, float]:
-            return task.evaluate(trained, VALID).means()
-
-        training = Training(type(recipe).__name__, sampler, objective, validate, task.monitor)
+        training = Training(type(recipe).__name__, sampler, objective, task.validate, task.monitor)
     return fit(model, training, config, run)
 
 
-def finetune(model: Model, task: Task, config: TrainConfig | None = None, run: Run = Run()) -> Result:  # noqa: B008
+def finetune(model: Model, task: Task, config: TrainConfig | None = None, run: Run = Run()) -> Result:
     """Train a copy of `model` for a task, from the weights it has.
 
     Args:
@@ -64,9 +60,9 @@ def finetune(model: Model, task: Task, config: TrainConfig | None = None, run: R
         ArgumentError: the model and the task do not fit.
     """
     config = config or task.defaults()
-    if model.ids != task.split.graph.ids:
+    if model.ids != task.graph.ids:
         fix = "Split the graph that the model was built on, or start a model on this graph from its vectors."
-        raise bad("task", "finetune", "on the nodes of the model", f"{len(task.split.graph.ids)} other nodes", fix)
+        raise bad("task", "finetune", "on the nodes of the model", f"{len(task.graph.ids)} other nodes", fix)
     tuned = model.copy()
     return fit(tuned, task.training(tuned, config), config, run)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_triples
+from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.knowledge import triple_pretraining
 from graphtune.split import TEST, VALID, Split
@@ -37,11 +38,15 @@ class TripleCompletion:
         need(fits, "TripleCompletion", "a split of triples", describe(self.split))
         self.split.audit()
 
+    @property
+    def graph(self) -> Graph:
+        return self.split.graph
+
     def training(self, model: Model, config: TrainConfig) -> Training:
         if not model.scorer.reads_relations:
             raise bad("model", "TripleCompletion", "one that scores relations, such as ComplEx", model.recipe)
         sampler, objective = triple_pretraining(self.split.train, config, self.loss, self.negatives, self.margin)
-        return Training(self.name, sampler, objective, self._validate, self.monitor)
+        return Training(self.name, sampler, objective, self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         return evaluate_triples(model, self.split, part)
@@ -58,5 +63,5 @@ class TripleCompletion:
             patience=5,
         )
 
-    def _validate(self, model: Model) -> dict[str, float]:
+    def validate(self, model: Model) -> dict[str, float]:
         return self.evaluate(model, VALID).means()

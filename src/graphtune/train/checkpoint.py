@@ -59,7 +59,8 @@ class Checkpoints:
     def _read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]]:
         record = read_json(path)
         weights = path.with_suffix(".safetensors")
-        if not weights.exists() or sha256(weights) != record.get("sha256"):
+        told = record.get("sha256") if isinstance(record, dict) else None
+        if not weights.exists() or sha256(weights) != told:
             raise DataError(f"The file {weights} must be as {path.name} describes it. Found another content.")
         try:
             flat = load_file(str(weights))

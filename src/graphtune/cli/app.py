@@ -1,0 +1,358 @@
+"""The commands and their options. What they do stands in the other files of this folder, imported when needed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from graphtune import __version__
+from graphtune.cli import options as o
+from graphtune.cli.shell import Shell
+from graphtune.cli.talk import Talk
+
+app = typer.Typer(
+    cls=Shell,
+    name="graphtune",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with: graphtune demo. Exit codes: 0 done, 1 failed, 2 bad use.",
+)
+datasets_app = typer.Typer(no_args_is_help=True, help="Public data sets by name.")
+app.add_typer(datasets_app, name="datasets")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"graphtune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+) -> None:
+    """Learn node embeddings and fine-tune them to a task."""
+
+
+@app.command()
+def demo(
+    out: Annotated[str, typer.Option("--out", help="Where to save what is made.")] = "graphtune-demo",
+    quick: Annotated[bool, typer.Option("--quick", help="Shorter training, rougher scores.")] = False,
+    json: o.Json = False,
+) -> None:
+    """Three real graphs the whole way, in a minute or two; nothing is downloaded."""
+    from pathlib import Path
+
+    from graphtune.demo import run_demo
+
+    Talk(json).run(lambda: run_demo(Path(out), quick), lambda result: None)
+
+
+@app.command()
+def inspect(
+    edges: o.Edges,
+    triples: o.Triples = False,
+    events: o.Events = None,
+    columns: o.Columns = None,
+    directed: o.Directed = False,
+    weight: o.Weight = None,
+    time: o.Time = None,
+    delimiter: o.Delimiter = None,
+    header: o.Header = None,
+    label_attribute: o.LabelAttribute = None,
+    labels: o.Labels = None,
+    label_type: o.LabelType = "class",
+    label_columns: o.LabelColumns = None,
+    kind: o.Kind = None,
+    features: o.Features = None,
+    strict: o.Strict = False,
+    json: o.Json = False,
+) -> None:
+    """What is in a file: size, components, degrees, faults, and the memory that learning it takes."""
+    from graphtune.cli.data import DataOptions, LabelOptions
+    from graphtune.cli.inspect import inspect, show_inspection
+
+    about = LabelOptions(labels, label_type, label_columns, kind)
+    read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
+    data = DataOptions(edges, *read, about, features, strict)
+    talk = Talk(json)
+    talk.run(lambda: inspect(data, talk), show_inspection)
+
+
+@app.command()
+def embed(
+    edges: o.Edges,
+    out: o.Out,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="deepwalk, node2vec, line, gcn, graphsage, gat, bprmf, lightgcn; complex, distmult, transe, "
+            "rotate for triples; or package.module:Class. Unless given: deepwalk, or complex, or lightgcn for events.",
+            rich_help_panel=o.LEARNING,
+            show_default=False,
+        ),
+    ] = None,
+    dim: Annotated[
+        int | None, typer.Option("--dim", help="Numbers a node.", rich_help_panel=o.LEARNING, show_default=False)
+    ] = None,
+    seed: o.Seed = 0,
+    set: o.Set = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            metavar="7:2:1|none",
+            help="Train, validation, test; 7:2:1 unless given. none learns every edge.",
+            rich_help_panel=o.LEARNING,
+            show_default=False,
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by", help="Split events by user, time or last.", rich_help_panel=o.LEARNING, show_default=False
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--start",
+            metavar="FILE|DIR",
+            help="Begin from these vectors (.parquet, .npz, word2vec) or this model, matched by id.",
+            rich_help_panel=o.LEARNING,
+            show_default=False,
+        ),
+    ] = None,
+    triples: o.Triples = False,
+    events: o.Events = None,
+    columns: o.Columns = None,
+    directed: o.Directed = False,
+    weight: o.Weight = None,
+    time: o.Time = None,
+    delimiter: o.Delimiter = None,
+    header: o.Header = None,
+    label_attribute: o.LabelAttribute = None,
+    labels: o.Labels = None,
+    label_type: o.LabelType = "class",
+    label_columns: o.LabelColumns = None,
+    kind: o.Kind = None,
+    features: o.Features = None,
+    strict: o.Strict = False,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    log: o.Log = None,
+    tensorboard: o.TensorBoard = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+) -> None:
+    """Read, clean, split, pretrain, evaluate and save."""
+    from graphtune.cli.data import DataOptions, LabelOptions
+    from graphtune.cli.embed import EmbedOptions, embed, show_embedding
+    from graphtune.cli.output import OutOptions
+
+    about = LabelOptions(labels, label_type, label_columns, kind)
+    read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
+    data = DataOptions(edges, *read, about, features, strict)
+    place = OutOptions(out, resume, overwrite, log, tensorboard)
+    asked = EmbedOptions(data, place, model, dim, seed, split, by, start, tuple(set or ()))
+    talk = Talk(json, quiet)
+    talk.run(lambda: embed(asked, talk), show_embedding)
+
+
+@app.command()
+def finetune(
+    directory: o.Directory,
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            help="link-prediction, recommendation, triple-completion, node-classification or node-regression.",
+        ),
+    ],
+    out: o.Out,
+    labels: o.Labels = None,
+    label_type: o.LabelType = "class",
+    label_columns: o.LabelColumns = None,
+    kind: o.Kind = None,
+    seed: o.Seed = 0,
+    set: o.Set = None,
+    model: o.Own = None,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    log: o.Log = None,
+    tensorboard: o.TensorBoard = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+) -> None:
+    """Train a saved model on for a task, and compare the two."""
+    from graphtune.cli.data import LabelOptions
+    from graphtune.cli.finetune import FinetuneOptions, finetune, show_finetuning
+    from graphtune.cli.output import OutOptions
+
+    about = LabelOptions(labels, label_type, label_columns, kind)
+    place = OutOptions(out, resume, overwrite, log, tensorboard)
+    asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model)
+    talk = Talk(json, quiet)
+    talk.run(lambda: finetune(asked, talk), show_finetuning)
+
+
+@app.command()
+def evaluate(
+    directory: o.Directory,
+    task: Annotated[str, typer.Option("--task", help="One of finetune's, or community-detection.")],
+    labels: o.Labels = None,
+    label_type: o.LabelType = "class",
+    label_columns: o.LabelColumns = None,
+    kind: o.Kind = None,
+    part: Annotated[str, typer.Option("--part", help="test or valid.")] = "test",
+    seed: o.Seed = 0,
+    set: o.Set = None,
+    model: o.Own = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+) -> None:
+    """Score a saved model on the parts that it did not learn."""
+    from graphtune.cli.data import LabelOptions
+    from graphtune.cli.judge import EvaluateOptions, evaluate, show_evaluation
+
+    about = LabelOptions(labels, label_type, label_columns, kind)
+    asked = EvaluateOptions(directory, task, about, part, seed, tuple(set or ()), model)
+    talk = Talk(json, quiet)
+    talk.run(lambda: evaluate(asked, talk), show_evaluation)
+
+
+@app.command()
+def neighbors(
+    directory: o.Directory,
+    id: Annotated[str, typer.Argument(metavar="ID", help="A node.")],
+    k: o.K = 10,
+    kind: o.Kind = None,
+    model: o.Own = None,
+    json: o.Json = False,
+) -> None:
+    """The nodes whose embeddings are most like a node's."""
+    from graphtune.cli.ask import neighbors, show_neighbors
+
+    Talk(json).run(lambda: neighbors(directory, id, k, kind, model), show_neighbors)
+
+
+@app.command()
+def recommend(
+    directory: o.Directory,
+    user: Annotated[str, typer.Argument(metavar="USER", help="A user, or any node of a graph without relations.")],
+    k: o.K = 10,
+    model: o.Own = None,
+    json: o.Json = False,
+) -> None:
+    """The best items for a user, without those it has."""
+    from graphtune.cli.ask import recommend, show_recommendations
+
+    Talk(json).run(lambda: recommend(directory, user, k, model), show_recommendations)
+
+
+@app.command()
+def predict(
+    directory: o.Directory,
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAMES...", help="A B [C D ...], HEAD RELATION TAIL with or without one ?, or IDs."),
+    ],
+    nodes: Annotated[bool, typer.Option("--nodes", help="NAMES are nodes: give their classes or values.")] = False,
+    k: o.K = 10,
+    task: Annotated[
+        str | None, typer.Option("--task", help="Which head, where there are several.", show_default=False)
+    ] = None,
+    kind: o.Kind = None,
+    model: o.Own = None,
+    json: o.Json = False,
+) -> None:
+    """Scores of pairs or triples, the missing end of a triple, or labels of nodes."""
+    from graphtune.cli.ask import predict, show_predictions
+
+    Talk(json).run(lambda: predict(directory, names, nodes, k, task, kind, model), show_predictions)
+
+
+@app.command()
+def communities(
+    directory: o.Directory,
+    out: o.OutFile,
+    method: Annotated[str, typer.Option("--method", help="kmeans or leiden.")] = "kmeans",
+    k: Annotated[int | None, typer.Option("-k", help="How many, for kmeans.", show_default=False)] = None,
+    seed: o.Seed = 0,
+    overwrite: o.Overwrite = False,
+    model: o.Own = None,
+    json: o.Json = False,
+) -> None:
+    """Write the community of every node to a csv file."""
+    from graphtune.cli.files import communities, show_communities
+
+    Talk(json).run(lambda: communities(directory, out, method, k, seed, overwrite, model), show_communities)
+
+
+@app.command()
+def export(
+    directory: o.Directory,
+    format: Annotated[str, typer.Option("--format", help="parquet, word2vec, npz or npy.")],
+    out: o.OutFile,
+    side: Annotated[str, typer.Option("--side", help="source or target.")] = "source",
+    overwrite: o.Overwrite = False,
+    model: o.Own = None,
+    json: o.Json = False,
+) -> None:
+    """Write all embeddings to a file."""
+    from graphtune.cli.files import export, show_export
+
+    Talk(json).run(lambda: export(directory, out, format, side, overwrite, model), show_export)
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file with [data], [embed], [finetune].")],
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+) -> None:
+    """Do what a TOML file says.
+
+    [data] edges = "friends.csv", [embed] out = "friends" and [finetune] task = "link-prediction", out = "tuned" are
+    enough. Keys are the long options with _ for -; [embed.set] and [finetune.set] hold settings.
+    """
+    from graphtune.cli.configfile import run, show_run
+
+    talk = Talk(json, quiet)
+    talk.run(lambda: run(config, resume, overwrite, talk), show_run)
+
+
+@datasets_app.command("list")
+def list_datasets(json: o.Json = False) -> None:
+    """Their names."""
+    from graphtune.cli.registry import listed, show_list
+
+    Talk(json).run(listed, show_list)
+
+
+@datasets_app.command("info")
+def dataset_info(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    json: o.Json = False,
+) -> None:
+    """What one holds, its source and its licence."""
+    from graphtune.cli.registry import info, show_info
+
+    Talk(json).run(lambda: info(name), show_info)
+
+
+@datasets_app.command("fetch")
+def fetch_dataset(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    json: o.Json = False,
+) -> None:
+    """Download one, verified, unless it is here."""
+    from graphtune.cli.registry import fetched, show_fetched
+
+    Talk(json).run(lambda: fetched(name), show_fetched)

@@ -1,0 +1,92 @@
+"""Arguments and options that several commands share: one spelling, one help text."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+DATA, LABELS, OUTPUT, LEARNING = "Data", "Labels", "Output", "Learning"
+
+
+def _option(*names: str, help: str, panel: str | None = None, metavar: str | None = None) -> typer.models.OptionInfo:
+    return typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar, show_default=False)
+
+
+Directory: TypeAlias = Annotated[str, typer.Argument(metavar="DIR", help="A model directory.")]
+Edges: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="EDGES",
+        help="A file: csv, tsv, txt (also .gz), .parquet, .graphml, .gml, .mat or .npz; or dataset:NAME.",
+    ),
+]
+Json: TypeAlias = Annotated[bool, _option("--json", help="One JSON object on stdout, and nothing else there.")]
+Quiet: TypeAlias = Annotated[bool, _option("--quiet", help="No reports and no progress on stderr.")]
+Own: TypeAlias = Annotated[
+    str | None,
+    _option("--model", metavar="package.module:Class", help="The class of a model of your own that DIR holds."),
+]
+Seed: TypeAlias = Annotated[int, _option("--seed", help="Of every random choice; 0 unless given.", panel=LEARNING)]
+K: TypeAlias = Annotated[int, _option("-k", help="How many; 10 unless given.")]
+Kind: TypeAlias = Annotated[
+    str | None, _option("--kind", metavar="KIND", help="user or item, where an id may be of both.")
+]
+Set: TypeAlias = Annotated[
+    list[str] | None,
+    _option("--set", metavar="KEY=VALUE", help="A setting, such as epochs=5; may be repeated.", panel=LEARNING),
+]
+
+Triples: TypeAlias = Annotated[bool, _option("--triples", help="The file holds triples (h, r, t).", panel=DATA)]
+Events: TypeAlias = Annotated[
+    str | None,
+    _option("--events", metavar="USER,ITEM[,TIME]", help="The file holds events; their columns.", panel=DATA),
+]
+Columns: TypeAlias = Annotated[
+    str | None,
+    _option("--columns", metavar="A,B[,C]", help="source,target or head,relation,tail, by name or from 0.", panel=DATA),
+]
+Directed: TypeAlias = Annotated[bool, _option("--directed", help="Edges have a direction.", panel=DATA)]
+Weight: TypeAlias = Annotated[
+    str | None, _option("--weight", metavar="COLUMN", help="The column of edge weights.", panel=DATA)
+]
+Time: TypeAlias = Annotated[
+    str | None, _option("--time", metavar="COLUMN", help="The column of edge times.", panel=DATA)
+]
+Delimiter: TypeAlias = Annotated[
+    str | None, _option("--delimiter", help="Between columns; found out unless given (tab, space, ...).", panel=DATA)
+]
+Header: TypeAlias = Annotated[
+    bool | None,
+    _option("--header/--no-header", help="Whether the first line names columns; found out unless given.", panel=DATA),
+]
+LabelAttribute: TypeAlias = Annotated[
+    str | None,
+    _option("--label-attribute", metavar="NAME", help="The class of nodes in .graphml and .gml.", panel=DATA),
+]
+Features: TypeAlias = Annotated[
+    str | None, _option("--features", metavar="FILE", help="Node features: an id, then numbers.", panel=DATA)
+]
+Strict: TypeAlias = Annotated[
+    bool, _option("--strict", help="Refuse data in which anything must be dropped or merged.", panel=DATA)
+]
+Labels: TypeAlias = Annotated[
+    str | None, _option("--labels", metavar="FILE", help="Labels of nodes: a line `id,label` each.", panel=LABELS)
+]
+LabelType: TypeAlias = Annotated[
+    str, _option("--label-type", help="class (unless given), multi (several a node) or target.", panel=LABELS)
+]
+LabelColumns: TypeAlias = Annotated[
+    str | None, _option("--label-columns", metavar="ID,LABEL", help="Their columns, by name or from 0.", panel=LABELS)
+]
+
+Out: TypeAlias = Annotated[str, _option("--out", metavar="DIR", help="Where to save: a new directory.", panel=OUTPUT)]
+OutFile: TypeAlias = Annotated[str, _option("--out", metavar="FILE", help="The file to write.")]
+Resume: TypeAlias = Annotated[bool, _option("--resume", help="Go on with an unfinished run in --out.", panel=OUTPUT)]
+Overwrite: TypeAlias = Annotated[bool, _option("--overwrite", help="Replace what is there.", panel=OUTPUT)]
+Log: TypeAlias = Annotated[
+    str | None, _option("--log", metavar="csv", help="Also log each epoch to DIR/logs/history.csv.", panel=OUTPUT)
+]
+TensorBoard: TypeAlias = Annotated[
+    bool, _option("--tensorboard", help="Also log for `tensorboard --logdir DIR/logs`.", panel=OUTPUT)
+]

@@ -1,0 +1,39 @@
+"""`import graphtune` is quick, loads nothing heavy, and has all the names it promises."""
+
+import subprocess
+import sys
+
+import pytest
+
+import graphtune
+
+MEASURE = """
+import sys, time
+begin = time.perf_counter()
+import graphtune
+print(time.perf_counter() - begin)
+print(*(name for name in ("torch", "numba", "torch_geometric", "sklearn", "polars") if name in sys.modules))
+"""
+
+
+def measure() -> tuple[float, str]:
+    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+    seconds, heavy = done.stdout.splitlines()
+    return float(seconds), heavy
+
+
+def test_import_is_quick_and_light():
+    runs = [measure() for _ in range(3)]
+    assert min(seconds for seconds, _ in runs) < 0.3
+    assert {heavy for _, heavy in runs} == {""}
+
+
+@pytest.mark.parametrize("name", graphtune.__all__)
+def test_every_name_is_there(name):
+    assert getattr(graphtune, name) is not None
+
+
+def test_unknown_names_are_no_attributes():
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        graphtune.nothing_of_the_kind  # noqa: B018
+    assert set(dir(graphtune)) >= set(graphtune.__all__)

@@ -1,0 +1,608 @@
+"""The engine: rates, groups, penalties, stopping, checkpoints and resuming."""
+
+import csv
+import math
+import re
+from dataclasses import replace
+
+import numba
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from graphtune.batch import Batch
+from graphtune.check import ArgumentError, DataError
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.ids import NodeIds
+from graphtune.models.base import HeadSpec
+from graphtune.models.bprmf import BPRMF
+from graphtune.models.complex import ComplEx
+from graphtune.models.deepwalk import DeepWalk
+from graphtune.models.gnn import GCN
+from graphtune.models.line import LINE
+from graphtune.objectives import Losses
+from graphtune.testing import checkerboard, equal, inverse_relations, snapshot, two_cliques
+from graphtune.train import progress
+from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.fit import Run, Training, TrainingError, fit
+from graphtune.train.loggers import CSVLogger, TensorBoardLogger
+from graphtune.train.optim import make_optimizer, parameter_groups
+from graphtune.train.schedule import rate
+from graphtune.train.steps import AutogradStep, penalty, reduce
+
+torch.set_num_threads(1)  # on tiny graphs a second thread only gets in the way
+numba.set_num_threads(1)
+
+QUIET = Run(quiet=True)
+SHORT = TrainConfig(epochs=4, batch_size=32, lr=0.05, patience=0)
+
+
+def training_of(recipe, graph, config, **more):
+    sampler, objective = recipe.pretraining(graph, config)
+    return Training("test", sampler, objective, **more)
+
+
+def train(config=SHORT, run=QUIET, recipe=BPRMF(dim=4), graph=checkerboard(), **more):  # noqa: B008
+    return fit(recipe.build(graph, config.seed), training_of(recipe, graph, config, **more), config, run)
+
+
+class Script:
+    """A validation that gives the numbers it was told to, and keeps the weights it saw."""
+
+    def __init__(self, *scores):
+        self.scores, self.seen = list(scores), []
+
+    def __call__(self, model):
+        self.seen.append(snapshot(model))
+        return {"score": self.scores[len(self.seen) - 1]}
+
+
+def same_weights(model, weights):
+    return all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+# ---- configuration ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": 0},
+        {"batch_size": 1.5},
+        {"lr": 0.0},
+        {"lr": math.nan},
+        {"lr_head": -0.1},
+        {"l2": -1e-3},
+        {"patience": -1},
+        {"optimizer": "adam"},
+        {"schedule": "step"},
+        {"schedule": "exponential", "lr_end": 0.0},
+        {"warmup": 1.5},
+        {"precision": "fp16"},
+        {"seed": -1},
+    ],
+)
+def test_bad_configuration_is_refused(options):
+    with pytest.raises(ArgumentError, match=f"`{list(options)[-1]}` of TrainConfig must be"):
+        TrainConfig(**options)
+
+
+# ---- learning rate ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "schedule, end, hand",
+    [
+        ("constant", 0.0, [1, 1, 1, 1, 1]),
+        ("linear", 0.0, [1, 0.75, 0.5, 0.25, 0]),
+        ("linear", 0.2, [1, 0.8, 0.6, 0.4, 0.2]),
+        ("cosine", 0.0, [1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2, 0]),
+        ("cosine", 0.5, [1, 0.5 + (1 + math.sqrt(0.5)) / 4, 0.75, 0.5 + (1 - math.sqrt(0.5)) / 4, 0.5]),
+        ("exponential", 0.0001, [1, 0.1, 0.01, 0.001, 0.0001]),
+    ],
+)
+def test_schedules(schedule, end, hand):
+    config = TrainConfig(schedule=schedule, lr_end=end)
+    assert [rate(config, step, 100) for step in (0, 25, 50, 75, 100)] == pytest.approx(hand)
+    assert rate(config, 130, 100) == pytest.approx(hand[-1]), "past the end the rate stays"
+
+
+def test_warm_up():
+    config = TrainConfig(schedule="linear", warmup=0.1)
+    climb = [rate(config, step, 100) for step in range(11)]
+    assert climb == pytest.approx([(step + 1) / 11 for step in range(11)])
+    assert rate(config, 55, 100) == pytest.approx(0.5) and rate(config, 100, 100) == 0
+    assert all(0 < rate(TrainConfig(warmup=1.0), step, 10) < 1 for step in range(10))
+
+
+def test_rate_reaches_the_optimiser_and_the_history():
+    config = TrainConfig(epochs=4, batch_size=1000, lr=0.5, lr_table=0.1, optimizer="sgd", schedule="linear")
+    result = train(config)
+    assert [row["lr"] for row in result.history] == pytest.approx([0.375, 0.25, 0.125, 0.0])
+    model = BPRMF(dim=4).build(checkerboard())
+    step = AutogradStep(model, training_of(BPRMF(dim=4), checkerboard(), config).objective, config)
+    step(Batch(torch.tensor([0]), torch.tensor([18]), torch.tensor([[17]])), 0.25)
+    assert [group["lr"] for group in step.optimizer.param_groups] == pytest.approx([0.025])
+
+
+# ---- groups of weights --------------------------------------------------------------------------------------
+
+
+def model_with_everything():
+    """A table, an encoder with matrices and biases, a head with both."""
+    model = GCN(dim=4, hidden=6).build(two_cliques())
+    model.add_head("task", HeadSpec(4, 3))
+    return model
+
+
+def test_groups():
+    model = model_with_everything()
+    config = TrainConfig(lr=0.1, lr_table=0.01, lr_head=0.03, weight_decay=0.5, weight_decay_table=0.7)
+    found = {
+        id(parameter): (group["lr"], group["weight_decay"])
+        for group in parameter_groups(model, config)
+        for parameter in group["params"]
+    }
+    by_name = {name: found[id(parameter)] for name, parameter in model.named_parameters()}
+    assert by_name == {
+        "encoder.table.weight": (0.01, 0.7),
+        "encoder.convolutions.0.bias": (0.1, 0.0),
+        "encoder.convolutions.0.lin.weight": (0.1, 0.5),
+        "encoder.convolutions.1.bias": (0.1, 0.0),
+        "encoder.convolutions.1.lin.weight": (0.1, 0.5),
+        "heads.task.layers.0.weight": (0.03, 0.5),
+        "heads.task.layers.0.bias": (0.03, 0.0),
+    }
+
+
+@pytest.mark.parametrize("option, part", [("lr_table", "encoder.table"), ("lr_encoder", "encoder.convolutions")])
+def test_rate_of_zero_freezes(option, part):
+    recipe, graph = GCN(dim=4, hidden=6), two_cliques()
+    config = replace(SHORT, **{option: 0.0})
+    model = recipe.build(graph)
+    before = snapshot(model)
+    fit(model, training_of(recipe, graph, config), config, QUIET)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]) == name.startswith(part), name
+
+
+def test_nothing_to_train_is_refused():
+    with pytest.raises(ArgumentError, match="lr_table"):
+        make_optimizer(BPRMF(dim=4).build(checkerboard()), TrainConfig(lr_table=0.0))
+
+
+def test_a_graph_without_edges_is_refused():
+    empty = Graph(np.empty((2, 0)), NodeIds.range(5))
+    for recipe in (DeepWalk(dim=4), LINE(dim=4), GCN(dim=4)):
+        with pytest.raises(ArgumentError, match="learn from"):
+            train(recipe=recipe, graph=empty)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_weight_decay_is_decoupled(optimizer):
+    """Where the gradient is 0, a step shrinks weights by lr * decay and leaves biases alone."""
+    model = model_with_everything()
+    config = TrainConfig(optimizer=optimizer, lr=0.1, weight_decay=0.5, weight_decay_table=0.2)
+    before = snapshot(model)
+    step = AutogradStep(model, lambda m, b: Losses(sum(p.sum() for p in m.parameters()).reshape(1) * 0, ()), config)
+    step(Batch(torch.tensor([0])), 1.0)
+    for name, value in model.state_dict().items():
+        shrunk = 1.0 if value.ndim == 1 else 0.98 if "table" in name else 0.95
+        torch.testing.assert_close(value, before[name] * shrunk)
+
+
+# ---- one step -----------------------------------------------------------------------------------------------
+
+
+def one_row_model(row):
+    """A model whose first embedding is `row`."""
+    model = BPRMF(dim=len(row)).build(two_cliques())
+    with torch.no_grad():
+        model.encoder.weight[0] = torch.tensor(row)
+    return model
+
+
+def sum_of_rows(model, batch):
+    (z,) = model.rows(batch.source)
+    return Losses(z.sum(-1), (z,))
+
+
+def test_plain_step_goes_down_the_mean_gradient():
+    model = one_row_model([1.0, 2.0])
+    step = AutogradStep(model, sum_of_rows, TrainConfig(optimizer="sgd", lr=0.5))
+    assert step(Batch(torch.tensor([0, 0])), 0.1) == pytest.approx(3.0)
+    assert model.encoder.weight[0].tolist() == pytest.approx([0.95, 1.95])
+
+
+def test_weights_of_examples():
+    losses = Losses(torch.tensor([1.0, 4.0, 10.0]), ())
+    assert reduce(losses, None).item() == 5.0
+    assert reduce(losses, torch.tensor([2.0, 1.0, 0.0])).item() == 2.0
+    assert reduce(losses, torch.zeros(3)).item() == 0.0
+    model = one_row_model([1.0, 2.0])
+    step = AutogradStep(model, sum_of_rows, TrainConfig(optimizer="sgd", lr=1.0))
+    other = model.encoder.weight[1].tolist()
+    step(Batch(torch.tensor([0, 1]), weight=torch.tensor([3.0, 1.0])), 1.0)
+    assert model.encoder.weight[0].tolist() == pytest.approx([0.25, 1.25])
+    assert model.encoder.weight[1].tolist() == pytest.approx([x - 0.25 for x in other])
+
+
+def test_penalties_by_hand():
+    rows, one = torch.tensor([[1.0, -2.0], [3.0, 0.0]]), torch.tensor([[2.0]])
+    assert penalty((rows, one), TrainConfig(l1=0.1)) == pytest.approx(0.1 * ((3 + 3) / 2 + 2))
+    assert penalty((rows, one), TrainConfig(l2=0.1)) == pytest.approx(0.1 * ((5 + 9) / 2 + 4))
+    assert penalty((rows, one), TrainConfig(n3=0.1)) == pytest.approx(0.1 * ((9 + 27) / 2 + 8))
+    both = penalty((rows, one), TrainConfig(l1=1.0, n3=1.0))
+    assert both == pytest.approx(5 + 26)
+    assert penalty((rows, one), TrainConfig()) == 0
+
+
+def test_penalty_is_in_the_loss_and_the_gradient():
+    model = one_row_model([1.0, -2.0])
+    step = AutogradStep(model, sum_of_rows, TrainConfig(optimizer="sgd", lr=0.1, l2=0.5))
+    assert step(Batch(torch.tensor([0])), 1.0) == pytest.approx(-1 + 0.5 * 5)
+    assert model.encoder.weight[0].tolist() == pytest.approx([1 - 0.1 * (1 + 1), -2 - 0.1 * (1 - 2)])
+
+
+@pytest.mark.parametrize("clip, moved", [(0.0, math.sqrt(18)), (0.5, 0.5), (100.0, math.sqrt(18))])
+def test_clipping(clip, moved):
+    model = one_row_model([1.0, 2.0])
+    before = model.encoder.weight.detach().clone()
+    config = TrainConfig(optimizer="sgd", lr=1.0, clip_norm=clip)
+    step = AutogradStep(model, lambda m, b: Losses(3 * sum_of_rows(m, b).values, ()), config)
+    step(Batch(torch.tensor([0])), 1.0)
+    assert (model.encoder.weight - before).norm().item() == pytest.approx(moved, rel=1e-4)
+
+
+@pytest.mark.parametrize("recipe", [BPRMF(dim=4, loss="full-softmax"), GCN(dim=4, hidden=4)])
+def test_bf16_trains_and_keeps_fp32_weights(recipe):
+    result = train(replace(SHORT, epochs=30, precision="bf16"), recipe=recipe, graph=two_cliques())
+    losses = [row["loss"] for row in result.history]
+    assert losses[-1] < losses[0] - 0.1
+    assert all(p.dtype == torch.float32 for p in result.model.parameters())
+    exact = train(replace(SHORT, epochs=30), recipe=recipe, graph=two_cliques())
+    assert not equal(exact.model, result.model), "bf16 must have been used"
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adagrad", "sgd"])
+def test_optimisers_agree_with_torch(optimizer):
+    """One step of the engine is one step of torch's optimiser on the same loss."""
+    config = TrainConfig(optimizer=optimizer, lr=0.1, l2=0.01)
+    recipe, graph = BPRMF(dim=4), checkerboard()
+    model = recipe.build(graph)
+    twin = model.copy()
+    training = training_of(recipe, graph, config)
+    step = AutogradStep(model, training.objective, config)
+    plain = {"adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad, "sgd": torch.optim.SGD}[optimizer]
+    reference = plain(twin.parameters(), lr=0.1, weight_decay=0.0)
+    for batch in list(training.sampler.batches(0))[:3]:
+        step(batch, 1.0)
+        reference.zero_grad()
+        z = twin.encoder.weight
+        u, v, n = z[batch.source], z[batch.target], z[batch.negative[:, 0]]
+        loss = F.softplus((u * n).sum(1) - (u * v).sum(1)).mean()
+        (loss + 0.01 * (u.square().sum(1).mean() + v.square().sum(1).mean())).backward()
+        reference.step()
+    torch.testing.assert_close(model.encoder.weight, twin.encoder.weight, rtol=1e-4, atol=1e-5)
+
+
+# ---- the loop -----------------------------------------------------------------------------------------------
+
+
+def test_history_and_result():
+    result = train()
+    assert [row["epoch"] for row in result.history] == [1, 2, 3, 4]
+    steps = math.ceil(checkerboard().num_edges / 32)
+    assert [row["step"] for row in result.history] == [steps * e for e in (1, 2, 3, 4)]
+    assert all(set(row) == {"epoch", "step", "loss", "lr", "seconds"} for row in result.history)
+    assert result.config == SHORT and result.best_epoch == 4 and not result.stopped_early
+    assert not result.model.training
+
+
+def test_fit_goes_on_from_the_weights_there_are():
+    first = train(replace(SHORT, epochs=30))
+    again = fit(first.model.copy(), training_of(BPRMF(dim=4), checkerboard(), SHORT), SHORT, QUIET)
+    assert again.history[0]["loss"] < 0.5 * train().history[0]["loss"]
+
+
+def test_seed_decides_everything():
+    config = replace(SHORT, deterministic=True)
+    assert equal(train(config).model, train(config).model)
+    start = BPRMF(dim=4).build(checkerboard(), 0)
+    runs = [replace(config, seed=seed) for seed in (1, 2)]
+    a, b = (fit(start.copy(), training_of(BPRMF(dim=4), checkerboard(), c), c, QUIET).model for c in runs)
+    assert not equal(a, b), "the order of examples must follow the seed"
+
+
+def test_early_stopping_gives_back_the_best_weights():
+    script = Script(0.1, 0.5, 0.4, 0.5, 0.9)
+    config = replace(SHORT, epochs=5, patience=2)
+    result = train(config, validate=script, monitor="score")
+    assert result.stopped_early and result.best_epoch == 2
+    assert [row["score"] for row in result.history] == [0.1, 0.5, 0.4, 0.5], "no gain twice, an equal score is none"
+    assert same_weights(result.model, script.seen[1]) and not same_weights(result.model, script.seen[3])
+
+
+def test_without_patience_all_epochs_run_and_the_best_is_kept():
+    script = Script(0.9, 0.1, 0.1, 0.1)
+    result = train(validate=script, monitor="score")
+    assert len(result.history) == 4 and result.best_epoch == 1 and not result.stopped_early
+    assert same_weights(result.model, script.seen[0])
+
+
+def test_without_a_monitor_the_last_weights_stay():
+    script = Script(0.9, 0.1, 0.1, 0.2)
+    result = train(validate=script)
+    assert result.best_epoch == 4 and same_weights(result.model, script.seen[3])
+
+
+def test_a_validation_of_nan_is_no_gain():
+    script = Script(math.nan, 0.2, math.nan, math.nan)
+    result = train(replace(SHORT, patience=2), validate=script, monitor="score")
+    assert result.best_epoch == 2 and result.stopped_early
+
+
+def test_validation_every_few_epochs_and_at_the_end():
+    script = Script(1, 2, 3)
+    result = train(replace(SHORT, epochs=5, eval_every=2), validate=script, monitor="score")
+    assert [row["epoch"] for row in result.history if "score" in row] == [2, 4, 5]
+
+
+# ---- a loss that is not finite ------------------------------------------------------------------------------
+
+
+class NaNFrom:
+    """An objective whose loss is NaN from some step on."""
+
+    def __init__(self, objective, step):
+        self.objective, self.left = objective, step
+
+    def __call__(self, model, batch):
+        values, factors = self.objective(model, batch)
+        self.left -= 1
+        return Losses(values if self.left >= 0 else values * math.nan, factors)
+
+
+def test_nan_stops_names_the_epoch_and_keeps_the_last_checkpoint(tmp_path):
+    recipe, graph = BPRMF(dim=4), checkerboard()
+    training = training_of(recipe, graph, SHORT)
+    per_epoch = training.sampler.num_batches
+    training = replace(training, objective=NaNFrom(training.objective, 2 * per_epoch + 1))
+    model = recipe.build(graph)
+    with pytest.raises(TrainingError, match=r"loss of test .* nan in epoch 3, step 10\b.*smaller `lr`"):
+        fit(model, training, SHORT, Run(checkpoints=tmp_path, quiet=True))
+    assert all(p.isfinite().all() for p in model.parameters())
+    weights, _, rest = Checkpoints(tmp_path).latest()
+    assert rest["run"]["epoch"] == 2 and all(t.isfinite().all() for t in weights.values())
+
+
+def test_nan_in_a_fused_step_stops_too():
+    recipe, graph = DeepWalk(dim=4, walk_length=5, window=2), two_cliques()
+    config = TrainConfig(epochs=1, optimizer="sgd", device="cpu")
+    model = recipe.build(graph)
+    with torch.no_grad():
+        model.encoder.weight[3] = math.nan
+    with pytest.raises(TrainingError, match="epoch 1"):
+        fit(model, training_of(recipe, graph, config), config, QUIET)
+
+
+# ---- resuming -----------------------------------------------------------------------------------------------
+
+
+class Interrupt:
+    """A logger that ends the run at an epoch, before its checkpoint is written."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def log(self, row):
+        if row["epoch"] == self.epoch:
+            raise KeyboardInterrupt
+
+    def close(self):
+        pass
+
+
+def count_of_validation(model):
+    """A score that falls after a while, so that the best weights are not the last ones."""
+    z = model.embeddings()
+    return {"score": -abs(z.norm().item() - 3.0)}
+
+
+CASES = {
+    "walks": (
+        DeepWalk(dim=4, walks_per_node=2, walk_length=6, window=2, negatives=2),
+        two_cliques(),
+        TrainConfig(epochs=6, batch_size=5, lr=0.1, optimizer="sgd", schedule="linear", patience=0),
+    ),
+    "triples": (
+        ComplEx(dim=6),
+        inverse_relations(),
+        TrainConfig(epochs=6, batch_size=16, lr=0.1, optimizer="adagrad", n3=0.01, schedule="cosine", patience=0),
+    ),
+    "dropout": (
+        GCN(dim=4, hidden=6, dropout=0.5),
+        two_cliques(),
+        TrainConfig(epochs=6, batch_size=16, lr=0.05, weight_decay=0.1, clip_norm=1.0, warmup=0.2, patience=0),
+    ),
+}
+
+
+@pytest.mark.parametrize("eval_every", [1, 2])
+@pytest.mark.parametrize("case", CASES)
+def test_resuming_is_bit_identical(tmp_path, case, eval_every):
+    recipe, graph, config = CASES[case]
+    config = replace(config, deterministic=True, eval_every=eval_every)
+    more = {"validate": count_of_validation, "monitor": "score"}
+    whole = train(config, QUIET, recipe, graph, **more)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, Run(tmp_path, loggers=(Interrupt(5),), quiet=True), recipe, graph, **more)
+    done = Checkpoints(tmp_path).latest()[2]["run"]["epoch"]
+    assert done == 4
+    torch.rand(7)  # another state of the generator must not matter
+    resumed = train(config, Run(tmp_path, resume=True, quiet=True), recipe, graph, **more)
+    assert equal(whole.model, resumed.model)
+    assert resumed.best_epoch == whole.best_epoch
+    for a, b in zip(whole.history, resumed.history, strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    "case, owner, name", [("triples", AutogradStep, "load_state_dict"), ("dropout", torch, "set_rng_state")]
+)
+def test_resuming_needs_all_of_the_state(tmp_path, monkeypatch, case, owner, name):
+    """Without the optimiser's state, or the random numbers', another model comes out: the test above can fail."""
+    recipe, graph, config = CASES[case]
+    config = replace(config, deterministic=True)
+    whole = train(config, QUIET, recipe, graph)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, Run(tmp_path, loggers=(Interrupt(5),), quiet=True), recipe, graph)
+    monkeypatch.setattr(owner, name, lambda *state: None)
+    assert not equal(train(config, Run(tmp_path, resume=True, quiet=True), recipe, graph).model, whole.model)
+
+
+def damage_cut(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def damage_flip(path):
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize(
+    "suffix, damage",
+    [
+        (".safetensors", damage_cut),
+        (".safetensors", damage_flip),
+        (".safetensors", lambda path: path.unlink()),
+        (".json", damage_cut),
+        (".json", lambda path: path.write_bytes(b"")),
+        (".json", lambda path: path.write_text("[]")),
+        (".json", lambda path: path.unlink()),
+    ],
+)
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, suffix, damage):
+    config = replace(SHORT, deterministic=True)
+    whole = train(config)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, Run(tmp_path, loggers=(Interrupt(4),), quiet=True))
+    files = sorted(tmp_path.glob("*" + suffix))
+    assert len(files) == 2, "two are kept"
+    damage(files[-1])
+    assert Checkpoints(tmp_path).latest()[2]["run"]["epoch"] == 2
+    assert equal(train(config, Run(tmp_path, resume=True, quiet=True)).model, whole.model)
+
+
+def test_resume_without_checkpoints_starts_anew(tmp_path):
+    config = replace(SHORT, deterministic=True)
+    resumed = train(config, Run(tmp_path / "none", resume=True, quiet=True))
+    assert equal(resumed.model, train(config).model)
+
+
+def test_resuming_a_finished_run_trains_no_more(tmp_path):
+    script = Script(0.1, 0.9, 0.2, 0.3)
+    whole = train(SHORT, Run(tmp_path, quiet=True), validate=script, monitor="score")
+    again = train(SHORT, Run(tmp_path, resume=True, quiet=True), validate=Script(), monitor="score")
+    assert equal(whole.model, again.model) and again.best_epoch == 2 and again.history == whole.history
+
+
+def test_resuming_a_run_that_stopped_early_trains_no_more(tmp_path):
+    config = replace(SHORT, patience=2)
+    whole = train(config, Run(tmp_path, quiet=True), validate=Script(0.9, 0.1, 0.2), monitor="score")
+    assert whole.stopped_early
+    again = train(config, Run(tmp_path, resume=True, quiet=True), validate=Script(), monitor="score")
+    assert again.stopped_early and equal(whole.model, again.model) and len(again.history) == 3
+
+
+def test_resuming_with_other_options_is_refused(tmp_path):
+    train(SHORT, Run(tmp_path, quiet=True))
+    with pytest.raises(DataError, match=r"another value of lr, seed\b"):
+        train(replace(SHORT, lr=0.01, seed=5), Run(tmp_path, resume=True, quiet=True))
+
+
+def test_resuming_another_model_is_refused(tmp_path):
+    train(SHORT, Run(tmp_path, quiet=True))
+    with pytest.raises(DataError, match=r"must fit this model.*encoder\.weight"):
+        train(SHORT, Run(tmp_path, resume=True, quiet=True), recipe=BPRMF(dim=8))
+
+
+def test_a_new_run_replaces_the_checkpoints_of_an_old_one(tmp_path):
+    train(replace(SHORT, epochs=6), Run(tmp_path, quiet=True))
+    with pytest.raises(KeyboardInterrupt):
+        train(SHORT, Run(tmp_path, loggers=(Interrupt(2),), quiet=True))
+    assert Checkpoints(tmp_path).latest()[2]["run"]["epoch"] == 1, "that of the new run, which got less far"
+
+
+def test_checkpoints_keep_nested_states(tmp_path):
+    store = Checkpoints(tmp_path)
+    state = {0: {"sum": torch.arange(3.0), "step": torch.tensor(2.0)}, "groups": [{"lr": 0.1, "betas": (0.9, 0.99)}]}
+    store.save(7, {"w": torch.eye(2).T}, state, {"best": float("-inf"), "name": "x"})
+    tensors, found, rest = store.latest()
+    assert torch.equal(tensors["w"], torch.eye(2)) and rest == {"best": float("-inf"), "name": "x"}
+    assert torch.equal(found[0]["sum"], state[0]["sum"]) and found[0]["step"].item() == 2
+    assert found["groups"] == [{"lr": 0.1, "betas": [0.9, 0.99]}]
+
+
+# ---- loggers and progress -----------------------------------------------------------------------------------
+
+
+def test_csv_logger(tmp_path):
+    logger = CSVLogger(tmp_path / "logs")
+    run = Run(loggers=(logger,), quiet=True)
+    result = train(replace(SHORT, epochs=3, eval_every=2), run, validate=Script(0.5, 0.75))
+    logger.close()
+    with open(tmp_path / "logs" / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["metric"], row["value"]) for row in rows] == [
+        ("1", "", ""),
+        ("2", "score", "0.5"),
+        ("3", "score", "0.75"),
+    ]
+    assert [float(row["loss"]) for row in rows] == [row["loss"] for row in result.history]
+
+
+def test_tensorboard_logger(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logger = TensorBoardLogger(tmp_path)
+    result = train(SHORT, Run(loggers=(logger,), quiet=True), validate=Script(1, 2, 3, 4))
+    logger.close()
+    events = EventAccumulator(str(tmp_path)).Reload()
+    losses = events.Scalars("loss")
+    assert [e.value for e in losses] == pytest.approx([row["loss"] for row in result.history])
+    assert [e.step for e in losses] == [row["step"] for row in result.history]
+    assert [e.value for e in events.Scalars("score")] == [1, 2, 3, 4]
+
+
+def test_plain_progress_goes_to_stderr_with_an_eta(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    train(SHORT, Run(), validate=Script(0.25, 0.5, 0.5, 0.5), monitor="score")
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == 16
+    assert all(re.fullmatch(r"test: \d+/16 steps, loss [\d.]+ .*, \d+ s, ETA \d+ s", line) for line in lines)
+    assert lines[-1].startswith("test: 16/16") and "ETA 0 s" in lines[-1] and "score 0.5000" in lines[-1]
+
+
+def test_progress_is_seldom_and_can_be_quiet(monkeypatch, capsys):
+    train(SHORT, Run())
+    assert capsys.readouterr().err == "", "a run of a moment shows no line"
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    train(SHORT, Run())
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    train(SHORT, Run(quiet=True))
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_of_a_resumed_run_counts_from_where_it_was(monkeypatch, capsys, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(SHORT, Run(tmp_path, loggers=(Interrupt(3),), quiet=True))
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    train(SHORT, Run(tmp_path, resume=True))
+    assert capsys.readouterr().err.startswith("test: 9/16 steps")
