@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -175,7 +176,7 @@ class Graph:
         digest = hashlib.sha256(repr((self.directed, self.ids.kinds, self.label_names)).encode())
         for block in (*self.ids.blocks, *(self.relation_ids.blocks if self.relation_ids else ())):
             digest.update("\n".join(map(str, block.to_pylist())).encode())
-        features = self.features
+        features: Any = self.features
         dense = None if sp.issparse(features) else features
         sparse = (features.data, features.indices, features.indptr) if sp.issparse(features) else ()
         fields = (

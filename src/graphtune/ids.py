@@ -128,25 +128,28 @@ def id_array(ids: Iterable[Any], mixed_as_text: bool = False) -> pa.Array:
     Raises:
         ArgumentError: other types, nulls, or strings and integers together (unless `mixed_as_text`).
     """
-    if isinstance(ids, pa.ChunkedArray):
-        ids = ids.combine_chunks()
-    if not isinstance(ids, pa.Array):
-        values = ids if isinstance(ids, np.ndarray) and ids.dtype != object else list(ids)
-        if mixed_as_text and len({type(v) for v in values}) > 1:
-            values = [str(v) for v in values]
-        try:
-            ids = pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            raise bad("ids", "NodeIds", "all strings or all integers", list(values)[:5]) from None
-    if len(ids) == 0 and pa.types.is_null(ids.type):
-        return ids.cast(pa.int64())
-    if pa.types.is_integer(ids.type):
-        ids = ids.cast(pa.int64())
-    elif pa.types.is_large_string(ids.type) or pa.types.is_dictionary(ids.type):
-        ids = ids.cast(pa.string())
-    if ids.null_count or not (pa.types.is_string(ids.type) or pa.types.is_int64(ids.type)):
-        raise bad("ids", "NodeIds", "strings or integers, none missing", str(ids.type))
-    return ids
+    array = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else _to_arrow(ids, mixed_as_text)
+    if len(array) == 0 and pa.types.is_null(array.type):
+        return array.cast(pa.int64())
+    if pa.types.is_integer(array.type):
+        array = array.cast(pa.int64())
+    elif pa.types.is_large_string(array.type) or pa.types.is_dictionary(array.type):
+        array = array.cast(pa.string())
+    if array.null_count or not (pa.types.is_string(array.type) or pa.types.is_int64(array.type)):
+        raise bad("ids", "NodeIds", "strings or integers, none missing", str(array.type))
+    return array
+
+
+def _to_arrow(ids: Any, mixed_as_text: bool) -> pa.Array:
+    if isinstance(ids, pa.Array):
+        return ids
+    values = ids if isinstance(ids, np.ndarray) and ids.dtype != object else list(ids)
+    if mixed_as_text and len({type(v) for v in values}) > 1:
+        values = [str(v) for v in values]
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        raise bad("ids", "NodeIds", "all strings or all integers", list(values)[:5]) from None
 
 
 def _cast(wanted: pa.Array, to: pa.DataType) -> pa.Array:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, is_dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.base import SIDES, Encoder, Model, Recipe, Scorer
+from graphtune.store import load, save
 from graphtune.train.fit import Result, Run, Training, fit
 from graphtune.train.steps import AutogradStep
 
@@ -112,8 +114,8 @@ class InverseRelations(Pattern):
 
     def score(self, model: Model) -> float:
         cities = [f"city{c}" for c in range(CITIES)]
-        asked = [f"person{c * RESIDENTS}" for c in range(CITIES)]
-        scores = model.score(np.repeat(asked, CITIES), cities * CITIES, ["in"] * CITIES**2).reshape(CITIES, CITIES)
+        people = [f"person{c * RESIDENTS}" for c in range(CITIES) for _ in cities]
+        scores = model.score(people, cities * CITIES, ["in"] * CITIES**2).reshape(CITIES, CITIES)
         return float((scores.argmax(1) == np.arange(CITIES)).mean())
 
 
@@ -248,6 +250,13 @@ class RecipeContract:
         twin.load_state_dict(snapshot(model))
         for side in SIDES:
             assert torch.equal(twin.embeddings(side), model.embeddings(side)), f"{side} side must be restored"
+
+    def test_directory_gives_the_model_back(self, model: Model, tmp_path: Path) -> None:
+        loaded = load(save(tmp_path / "model", model), recipes=(type(self.recipe),))
+        assert loaded.recipe == self.recipe and loaded.ids == model.ids
+        assert equal(model, loaded), "weights must come back bit for bit"
+        for side in SIDES:
+            assert torch.equal(loaded.embeddings(side), model.embeddings(side)), f"{side} side must come back"
 
     def test_recommend_leaves_out_what_is_known(self, model: Model) -> None:
         graph = model.graph

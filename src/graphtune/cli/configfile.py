@@ -71,7 +71,7 @@ def read_config(path: str) -> Config:
         _check_keys(section, values)
     if not {"embed", "finetune"} & set(config):
         raise bad("CONFIG", "run", "a file with a section [embed] or [finetune]", path)
-    base = Path(path).resolve().parent
+    base = Path(path).parent
     return {section: _beside(values, base) for section, values in config.items()}
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from graphtune.check import bad
 from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_file, check_pair, read_data, split_data
 from graphtune.cli.judge import natural_task, show_evaluation
-from graphtune.cli.output import OutOptions, check_out, keep, running
+from graphtune.cli.output import OutOptions, check_out, fingerprint, keep, outcome, running
 from graphtune.cli.settings import configure, find_recipe, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines
+from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models import Model
+from graphtune.models import Model, Recipe
 from graphtune.split import Split
 from graphtune.store import Record, load
-from graphtune.tasks import pretrain
+from graphtune.tasks import NodeClassification, pretrain
 from graphtune.vectors import StartReport, read_vectors, start_from, start_from_model
 
 
@@ -49,59 +50,64 @@ class EmbedOptions:
     set: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is to be learned, settled before the first step.
+
+    Attributes:
+        data: the graph as it was read.
+        split: its parts, or None to learn every edge.
+        recipe: the model with its settings.
+        config: how to train it.
+    """
+
+    data: Data
+    split: Split | None
+    recipe: Recipe
+    config: TrainConfig
+
+    @property
+    def learned(self) -> Graph:
+        """The edges that training sees."""
+        return self.data.graph if self.split is None else self.split.train
+
+    def described(self) -> dict[str, Any]:
+        """What a run that is resumed must have in common with the one that was begun."""
+        data = fingerprint(self.data.graph, self.split)
+        return {"data": data, "model": repr(self.recipe), "training": asdict(self.config)}
+
+
 def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
     """Read, clean, split, pretrain, evaluate and save."""
     begun = time.monotonic()
     out = check_out(options.out, "embed")
     check_file("--start", options.start)
-    settings = parse_settings(options.set, "embed", {"dim": options.dim, "seed": options.seed})
-    kind = options.data.kind
-    if kind is not None:  # told before a large file is read
-        check_pair(options.model or DEFAULT_MODEL[kind], kind)
-        configure(find_recipe(options.model or DEFAULT_MODEL[kind]), settings)
-    data = read_data(options.data, talk)
-    name = options.model or DEFAULT_MODEL[data.kind]
-    check_pair(name, data.kind)
-    recipe, config = configure(find_recipe(name), settings)
-    split = split_data(data, options.split, options.by, config.seed)
-    learned = data.graph if split is None else split.train
-    _tell_split(split, data, talk)
-    talk.say(f"Learning {name}, dim {recipe.dim}, on {learned.num_edges:,} edges")
-    start, started = None, None
-    if options.start is not None:
-        start = recipe.build(learned, config.seed)
-        started = _start(start, options.start, options.model)
-        talk.say(f"{options.start}: {started}")
-    plan = {"data": _fingerprint(data.graph, split), "model": repr(recipe), "training": asdict(config)}
-    with running(options.out, "embed", plan, talk.quiet) as run:
-        result = pretrain(recipe, data.graph if split is None else split, config, start, run)
-        metrics = {}
-        if split is not None:
-            task = natural_task(split)
-            metrics[task.name] = task.evaluate(result.model).as_dict()
+    plan = _plan(options, talk)
+    start, started = _start(plan, options, talk)
+    with running(options.out, "embed", plan.described(), talk.quiet) as run:
+        learned_from = plan.data.graph if plan.split is None else plan.split
+        result = pretrain(plan.recipe, learned_from, plan.config, start, run)
+        metrics = _test_scores(result.model, plan.split)
+        seconds = round(time.monotonic() - begun, 1)
         notes = {
             "command": "embed",
             "options": asdict(options),
-            "report": [str(report) for report in data.reports],
+            "report": [str(report) for report in plan.data.reports],
             "start": None if started is None else str(started),
-            "seconds": round(time.monotonic() - begun, 1),
+            "seconds": seconds,
         }
-        keep(options.out, run, result.model, Record(split, asdict(config), metrics, result.history, notes))
+        record = Record(plan.split, asdict(plan.config), metrics, result.history, notes)
+        keep(options.out, run, result.model, record)
     return {
         "directory": str(out),
-        "model": type(recipe).__name__,
-        "dim": recipe.dim,
-        "nodes": data.graph.num_nodes,
-        "edges": data.graph.num_edges,
-        "edges_learned": learned.num_edges,
-        "split": None if split is None else {"unit": split.unit, "kind": split.kind, "counts": split.summary()},
-        "epochs": len(result.history),
-        "best_epoch": result.best_epoch,
-        "stopped_early": result.stopped_early,
+        "model": type(plan.recipe).__name__,
+        "dim": plan.recipe.dim,
+        **_sizes(plan),
+        **outcome(result),
         "start": None if started is None else asdict(started),
         "metrics": metrics,
-        "seconds": notes["seconds"],
-        "next": _next_commands(data, out, split),
+        "seconds": seconds,
+        "next": _next_commands(plan, out),
     }
 
 
@@ -117,44 +123,82 @@ def show_embedding(result: dict[str, Any]) -> None:
     lines("", f"Saved in {result['directory']} ({result['seconds']} s). Next:", *(f"  {c}" for c in result["next"]))
 
 
-def _start(model: Model, path: str, own: str | None) -> StartReport:
-    if Path(path).is_dir():
-        report = start_from_model(model, load(path, own_recipes(own) if own and ":" in own else ()))
-    else:
-        report = start_from(model, read_vectors(path))
-    if not report.known:
-        fix = f"Ids of the graph look like {', '.join(map(str, model.ids.values(range(min(3, len(model.ids))))))}."
-        raise bad("--start", "embed", f"about nodes of the graph; {path} knows none of them", str(report), fix)
-    return report
+def _plan(options: EmbedOptions, talk: Talk) -> Plan:
+    settings = parse_settings(options.set, "embed", {"dim": options.dim, "seed": options.seed})
+    kind = options.data.kind
+    if kind is not None:  # a model or a setting that is none is told before a large file is read
+        check_pair(options.model or DEFAULT_MODEL[kind], kind)
+        configure(find_recipe(options.model or DEFAULT_MODEL[kind]), settings)
+    data = read_data(options.data, talk)
+    name = options.model or DEFAULT_MODEL[data.kind]
+    check_pair(name, data.kind)
+    recipe, config = configure(find_recipe(name), settings)
+    plan = Plan(data, split_data(data, options.split, options.by, config.seed), recipe, config)
+    _tell_split(plan.split, talk)
+    talk.say(f"Learning {name}, dim {recipe.dim}, on {plan.learned.num_edges:,} edges")
+    return plan
 
 
-def _tell_split(split: Split | None, data: Data, talk: Talk) -> None:
+def _tell_split(split: Split | None, talk: Talk) -> None:
     if split is None:
         talk.say("No split: every edge is learned")
         return
-    counts = ", ".join(f"{count:,} {name}" for name, count in split.summary().items())
+    counts = ", ".join(f"{count:,} {name}" for name, count in split.summary().items() if count)
     talk.say(f"Split ({split.kind}): {counts}")
     for note in split.audit():
         talk.say(f"  {note}")
 
 
-def _fingerprint(graph: Graph, split: Split | None) -> str:
-    return graph.fingerprint + ("" if split is None else sha256(split.part.tobytes()).hexdigest())
+def _start(plan: Plan, options: EmbedOptions, talk: Talk) -> tuple[Model | None, StartReport | None]:
+    """The model to start from, and how many of its rows --start knew."""
+    path = options.start
+    if path is None:
+        return None, None
+    model = plan.recipe.build(plan.learned, plan.config.seed)
+    if Path(path).is_dir():
+        own = options.model if options.model and ":" in options.model else None
+        report = start_from_model(model, load(path, own_recipes(own)))
+    else:
+        report = start_from(model, read_vectors(path))
+    if not report.known:
+        fix = f"Ids of the graph look like {', '.join(map(str, model.ids.values(range(min(3, len(model.ids))))))}."
+        raise bad("--start", "embed", f"about nodes of the graph; {path} knows none of them", str(report), fix)
+    talk.say(f"{path}: {report}")
+    return model, report
 
 
-def _next_commands(data: Data, out: Path, split: Split | None) -> list[str]:
+def _test_scores(model: Model, split: Split | None) -> dict[str, Any]:
+    if split is None:
+        return {}
+    task = natural_task(split)
+    return {task.name: task.evaluate(model).as_dict()}
+
+
+def _sizes(plan: Plan) -> dict[str, Any]:
+    split, graph = plan.split, plan.data.graph
+    parts = None if split is None else {"unit": split.unit, "kind": split.kind, "counts": split.summary()}
+    return {
+        "nodes": graph.num_nodes,
+        "edges": graph.num_edges,
+        "edges_learned": plan.learned.num_edges,
+        "split": parts,
+    }
+
+
+def _next_commands(plan: Plan, out: Path) -> list[str]:
     """What one may type next, with an id of this very graph."""
-    most = int(data.graph.adjacency("out").degree.argmax())
-    example = data.graph.ids.values([most])[0]
-    commands = [f"graphtune neighbors {out} {example} -k 10"]
-    if data.kind == "events":
-        commands = [f"graphtune recommend {out} {example} -k 10", f"graphtune neighbors {out} {example} --kind user"]
-    if data.kind == "triples":
-        relation = data.graph.relation_ids.values([int(data.graph.relation[0])])[0]  # type: ignore[index, union-attr]
-        head = data.graph.ids.values(data.graph.edges[:1, 0])[0]
-        commands.append(f'graphtune predict {out} {head} {relation} "?"')
-    task = None if split is None else natural_task(split).name
+    graph = plan.data.graph
+    node = graph.ids.values([int(graph.adjacency("out").degree.argmax())])[0]
+    commands: list[list[object]] = [["neighbors", out, node, "-k", 10]]
+    if plan.data.kind == "events":
+        commands = [["recommend", out, node, "-k", 10], ["neighbors", out, node, "--kind", "user"]]
+    if graph.relation is not None and graph.relation_ids is not None:
+        (head,), (relation,) = graph.ids.values(graph.edges[0, :1]), graph.relation_ids.values(graph.relation[:1])
+        commands.append(["predict", out, head, relation, "?"])
+    task = NodeClassification.name if graph.labels is not None else None
+    if plan.split is not None:
+        task = natural_task(plan.split).name
     if task is not None:
-        commands.append(f"graphtune finetune {out} --task {task} --out {out}-tuned")
-    commands.append(f"graphtune export {out} --format parquet --out {out}.parquet")
-    return commands
+        commands.append(["finetune", out, "--task", task, "--out", f"{out}-tuned"])
+    commands.append(["export", out, "--format", "parquet", "--out", f"{out}.parquet"])
+    return [shlex.join(["graphtune", *map(str, command)]) for command in commands]

@@ -10,12 +10,13 @@ from typing import Any
 
 from graphtune.check import bad
 from graphtune.cli.data import LabelOptions, check_file
-from graphtune.cli.judge import GIVEN, compared, estimate_cells, find_task, make_task
-from graphtune.cli.output import OutOptions, check_out, keep, running
-from graphtune.cli.settings import own_recipes, parse_settings
+from graphtune.cli.judge import GIVEN, NODE_TASKS, compared, estimate_cells, find_task, make_task
+from graphtune.cli.output import OutOptions, check_out, fingerprint, keep, outcome, running
+from graphtune.cli.settings import Settings, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
-from graphtune.store import Record, open_directory
+from graphtune.files import read_json
+from graphtune.store import Record, Stored, open_directory
 from graphtune.tasks import CommunityDetection
 from graphtune.tasks import finetune as train
 
@@ -43,31 +44,51 @@ class FinetuneOptions:
     model: str | None = None
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, settled before the first step.
+
+    Attributes:
+        stored: the pretrained model with its record.
+        task: on the data of the record.
+        config: how to train.
+        chosen: the settings of the task.
+    """
+
+    stored: Stored
+    task: Any
+    config: TrainConfig
+    chosen: Settings
+
+    @property
+    def by_probe(self) -> bool:
+        """Whether the pretrained model has no head for the task, and a linear model on its embeddings is judged."""
+        return self.task.name in NODE_TASKS and self.task.name not in self.stored.model.heads
+
+    def described(self, directory: str) -> dict[str, Any]:
+        """What a run that is resumed must have in common with the one that was begun."""
+        return {
+            "data": fingerprint(self.task.split.graph, self.task.split),
+            "model": read_json(Path(directory) / "run.json")["sha256"]["model.safetensors"],
+            "task": f"{self.task.name} {dict(self.chosen.values)}",
+            "training": asdict(self.config),
+        }
+
+
 def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
     """Open, fine-tune, compare with the pretrained model on the test part, and save."""
     begun = time.monotonic()
     out = check_out(options.out, "finetune")
-    task_class = find_task(options.task)
-    if task_class is CommunityDetection:
-        fix = "Fine-tune on link-prediction, then: graphtune evaluate DIR --task community-detection."
-        raise bad("--task", "finetune", "one with something to learn from", options.task, fix)
-    check_file("--labels", options.labels.labels)
-    settings = parse_settings(options.set, "finetune", {"seed": options.seed})
-    settings.check(task_class, TrainConfig, hidden=("split", "data"))
-    of_task = dataclasses.replace(settings, values={k: v for k, v in settings.values.items() if k not in GIVEN})
-    stored = open_directory(options.directory, own_recipes(options.model))
-    task = make_task(task_class, stored, options.directory, options.labels, options.seed, of_task, talk)
-    config = dataclasses.replace(task.defaults(), **settings.of(TrainConfig))
-    before = task.evaluate(stored.model)
-    weights = f"{Path(options.directory).resolve()}"
-    plan = {"model": weights, "task": repr((task.name, of_task.values)), "training": asdict(config)}
-    with running(options.out, "finetune", plan, talk.quiet) as run:
-        result = train(stored.model, task, config, run)
+    plan = _plan(options, talk)
+    task = plan.task
+    before = task.evaluate(plan.stored.model)
+    with running(options.out, "finetune", plan.described(options.directory), talk.quiet) as run:
+        result = train(plan.stored.model, task, plan.config, run)
         after = task.evaluate(result.model)
         metrics = {f"{task.name} (pretrained)": before.as_dict(), task.name: after.as_dict()}
         seconds = round(time.monotonic() - begun, 1)
-        notes = {"command": "finetune", "options": asdict(options), "pretrained": stored.record.notes}
-        record = Record(task.split, asdict(config), metrics, result.history, {**notes, "seconds": seconds})
+        notes = {"command": "finetune", "options": asdict(options), "pretrained": plan.stored.record.notes}
+        record = Record(task.split, asdict(plan.config), metrics, result.history, {**notes, "seconds": seconds})
         keep(options.out, run, result.model, record)
     metric = task.monitor if task.monitor in before.per_query else next(iter(before.per_query))
     return {
@@ -76,12 +97,11 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
         "task": task.name,
         "part": after.part,
         "pretrained": before.as_dict()["metrics"],
+        "pretrained_by": "a linear model on its embeddings" if plan.by_probe else "its own scores",
         "fine_tuned": after.as_dict()["metrics"],
         "counts": after.counts,
         "significance": compared(before, after, metric),
-        "epochs": len(result.history),
-        "best_epoch": result.best_epoch,
-        "stopped_early": result.stopped_early,
+        **outcome(result),
         "seconds": seconds,
         "next": [f"graphtune evaluate {out} --task {task.name}", _ask(task.name, out)],
     }
@@ -99,8 +119,23 @@ def show_finetuning(result: dict[str, Any]) -> None:
         p = "p < 0.001" if test["p_value"] < 0.001 else f"p = {test['p_value']:.3f}"
         interval = f"[{test['low']:+.4f}, {test['high']:+.4f}]"
         lines(f"{test['metric']}: fine-tuned less pretrained {test['difference']:+.4f} {interval}, {p} (paired)")
+    lines(f"The pretrained model is judged by {result['pretrained_by']}.")
     where = f"Saved in {result['directory']} ({result['seconds']} s, best epoch {result['best_epoch']}). Next:"
     lines("", where, *(f"  {command}" for command in result["next"]))
+
+
+def _plan(options: FinetuneOptions, talk: Talk) -> Plan:
+    task_class = find_task(options.task)
+    if task_class is CommunityDetection:
+        fix = "Fine-tune on link-prediction, then: graphtune evaluate DIR --task community-detection."
+        raise bad("--task", "finetune", "one with something to learn from", options.task, fix)
+    check_file("--labels", options.labels.labels)
+    settings = parse_settings(options.set, "finetune", {"seed": options.seed})
+    settings.check(task_class, TrainConfig, hidden=("split", "data"))
+    chosen = dataclasses.replace(settings, values={k: v for k, v in settings.values.items() if k not in GIVEN})
+    stored = open_directory(options.directory, own_recipes(options.model))
+    task = make_task(task_class, stored, options.directory, options.labels, options.seed, chosen, talk)
+    return Plan(stored, task, dataclasses.replace(task.defaults(), **settings.of(TrainConfig)), chosen)
 
 
 def _ask(task: str, out: Path) -> str:

@@ -13,12 +13,12 @@ from graphtune.cli.talk import Talk, lines
 from graphtune.findings import Finding, Report
 from graphtune.graph import Graph
 
-# Of the default model of each kind of data: its dim, and the float32 numbers held for each node and dim
-# (weights, gradients and optimiser state; the embeddings of every layer).
+# Of the default model of each kind of data: its dim, and how many tables [N, dim] are held at once (weights, gradients,
+# optimiser state, the best weights, a checkpoint being written, the embeddings of every layer).
 DIMS = {"deepwalk": 128, "complex": 200, "lightgcn": 64}
-COPIES = {"deepwalk": 3, "complex": 5, "lightgcn": 10}
-BATCH_ROWS = {"deepwalk": 0, "complex": 3 * 1024, "lightgcn": 0}  # rows of scores against every node
+COPIES = {"deepwalk": 8, "complex": 8, "lightgcn": 18}
 EDGE_BYTES = 80  # an edge in the graph, its train part and their neighbour lists
+PAIR_NUMBERS = 1 << 26  # at most, of the pairs that are scored at once in link prediction
 TOP = 3
 
 
@@ -77,11 +77,15 @@ def degrees(graph: Graph) -> dict[str, Any]:
 
 
 def estimated_bytes(graph: Graph, model: str) -> int:
-    """Memory of `graphtune embed` with the default model, beyond what the program itself takes."""
-    rows = COPIES[model] * DIMS[model] + BATCH_ROWS[model]
+    """Memory of `graphtune embed` with the default model, beyond what the program itself takes; to within a half."""
+    scores = {
+        "deepwalk": 12 * min(10 * graph.num_edges * DIMS[model], PAIR_NUMBERS),  # 100 candidates for a tenth of edges
+        "complex": 4 * 3 * 1024 * graph.num_nodes,  # a batch against every node, in three arrays
+        "lightgcn": 8 * 1024 * len(graph.ids.blocks[-1]),  # a batch of users against every item
+    }
     features = graph.features
     held = 0 if features is None else (features.data.nbytes * 2 if sp.issparse(features) else features.nbytes)
-    return 4 * rows * graph.num_nodes + EDGE_BYTES * graph.num_edges + held
+    return 4 * COPIES[model] * DIMS[model] * graph.num_nodes + EDGE_BYTES * graph.num_edges + scores[model] + held
 
 
 def _has(graph: Graph, name: str) -> bool:

@@ -70,7 +70,8 @@ def evaluate(options: EvaluateOptions, talk: Talk) -> dict[str, Any]:
     stored = open_directory(options.directory, own_recipes(options.model))
     task = make_task(task_class, stored, options.directory, options.labels, options.seed, settings, talk)
     result = task.evaluate(stored.model, part).as_dict()
-    return {"directory": options.directory, "model": type(stored.model.recipe).__name__, **result}
+    model = type(stored.model.recipe).__name__
+    return {"directory": options.directory, "model": model, **result, "task": task.name}
 
 
 def show_evaluation(result: dict[str, Any]) -> None:

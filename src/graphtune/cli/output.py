@@ -7,14 +7,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from graphtune.check import ArgumentError, DataError, bad, one_of
 from graphtune.files import commit_json, read_json
+from graphtune.graph import Graph
 from graphtune.models import Model
+from graphtune.split import Split
 from graphtune.store import CHECKPOINTS, LOGS, Record, check_target, save
-from graphtune.train.fit import Run
+from graphtune.train.fit import Result, Run
 from graphtune.train.loggers import CSVLogger, Logger, TensorBoardLogger
 
 PLAN = "plan"  # without a suffix: a .json among the checkpoints would be taken for one
@@ -92,6 +95,20 @@ def running(options: OutOptions, who: str, plan: dict[str, Any], quiet: bool) ->
             shutil.rmtree(directory, ignore_errors=True)
             if not was_there and out.is_dir() and not any(out.iterdir()):
                 out.rmdir()
+
+
+def fingerprint(graph: Graph, split: Split | None) -> str:
+    """The same for the same data in the same parts."""
+    return graph.fingerprint + ("" if split is None else sha256(split.part.tobytes()).hexdigest())
+
+
+def outcome(result: Result) -> dict[str, Any]:
+    """How long a training went, as JSON can say it."""
+    return {
+        "epochs": len(result.history),
+        "best_epoch": result.best_epoch,
+        "stopped_early": result.stopped_early,
+    }
 
 
 def keep(options: OutOptions, run: Run, model: Model, record: Record) -> None:

@@ -277,7 +277,12 @@ class Model(nn.Module):
         rows = slice(None) if ids is None else torch.from_numpy(self.ids.index(ids, kind)).to(z.device)
         return z[rows].float().cpu().numpy().copy()
 
-    def score(self, source: Sequence[Any], target: Sequence[Any], relation: Sequence[Any] | None = None) -> np.ndarray:
+    def score(
+        self,
+        source: Sequence[Any] | np.ndarray,
+        target: Sequence[Any] | np.ndarray,
+        relation: Sequence[Any] | np.ndarray | None = None,
+    ) -> np.ndarray:
         """Scores of edges source -> target, [n] float32; larger is likelier.
 
         Undirected graphs give the mean of both directions.
@@ -291,7 +296,7 @@ class Model(nn.Module):
         u, v = self.ids.index(source, kinds[0]), self.ids.index(target, kinds[1])
         return self.frozen().pairs(u, v, self.relation_rows(relation))
 
-    def relation_rows(self, relation: Sequence[Any] | None) -> np.ndarray | None:
+    def relation_rows(self, relation: Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
         """Relation names to numbers, checked against whether the graph has relations."""
         names = self.graph.relation_ids
         if (relation is None) != (names is None):
@@ -340,7 +345,7 @@ class Model(nn.Module):
         """An independent copy over the same graph."""
         twin = self.recipe.build(self.graph).to(self.device)
         for name, head in self.heads.items():
-            twin.add_head(name, head.spec)
+            twin.add_head(name, head.spec)  # type: ignore[arg-type]
         twin.load_state_dict(self.state_dict())
         twin.outputs = copy.deepcopy(self.outputs)
         return twin

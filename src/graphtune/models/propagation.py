@@ -37,8 +37,8 @@ def normalised_adjacency(graph: Graph) -> sp.csr_array:
 
 def to_torch_csr(matrix: sp.csr_array) -> Tensor:
     """The same matrix as a torch CSR tensor."""
-    parts = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data
-    return torch_csr(*(torch.from_numpy(part) for part in parts), shape=matrix.shape)
+    indptr, indices = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
+    return torch_csr(indptr, indices, torch.from_numpy(matrix.data), matrix.shape)
 
 
 def torch_csr(indptr: Tensor, indices: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
