@@ -15,3 +15,11 @@ def data() -> Path:
     if not root or not Path(root).is_dir():
         pytest.skip("GRAPHTUNE_DATA does not name a directory of data sets")
     return Path(root)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Kernels on one thread: the tests' arrays are small, and a busy machine punishes waiting threads."""
+    import numba
+
+    numba.set_num_threads(1)

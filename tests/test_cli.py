@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -493,7 +494,31 @@ def test_datasets_by_name(data: Path, tmp_path: Path) -> None:
     assert "left out for a data set" in run("embed", "dataset:nations", "--triples", "--out", tmp_path / "x").error
 
 
+def test_a_data_set_whose_nodes_are_divided(data: Path, tmp_path: Path) -> None:
+    options = ("--set", "walks_per_node=1", *QUICK)
+    outcome = done("embed", "dataset:cora", "--out", tmp_path / "new", *options)
+    assert "Every edge was learned; the parts are of the labelled nodes" in outcome.out
+    assert "--task node-classification" in outcome.out
+    stored = graphtune.open_directory(tmp_path / "new").record
+    assert stored.split.summary()["test nodes"] == 1000
+    found = done("evaluate", tmp_path / "new", "--task", "node-classification", "--json").json["metrics"]
+    assert found == stored.metrics["node-classification"]["metrics"]
+    assert "divided" in run("evaluate", tmp_path / "new", "--task", "link-prediction").error
+
+
 # --- the rest ---
+
+
+def test_demo_hands_on_its_options_and_keeps_stdout_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_demo(out: Path, quick: bool) -> dict[str, object]:
+        print("a story")
+        return {"out": str(out), "quick": quick}
+
+    demo = types.ModuleType("graphtune.demo")
+    demo.run_demo = run_demo  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "graphtune.demo", demo)
+    assert done("demo", "--out", "there", "--quick", "--json").json == {"out": "there", "quick": True}
+    assert done("demo").out == "a story\n"
 
 
 def test_settings_are_read_by_type() -> None:

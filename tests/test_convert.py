@@ -120,8 +120,7 @@ def same(a: object, b: object) -> None:
 def nothing_known(graph: Graph) -> bool:
     """Whether labels, targets or features are there but say nothing: a typed graph leaves those out."""
     empty = [
-        graph.labels is not None
-        and not (graph.labels >= 0 if graph.labels.ndim == 1 else graph.labels).any(),
+        graph.labels is not None and not (graph.labels >= 0 if graph.labels.ndim == 1 else graph.labels).any(),
         graph.targets is not None and np.isnan(graph.targets).all(),
     ]
     return graph.ids.kinds != ("node",) and any(empty)

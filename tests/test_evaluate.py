@@ -4,7 +4,6 @@ import json
 
 import ir_measures
 import networkx as nx
-import numba
 import numpy as np
 import pytest
 import torch
@@ -35,9 +34,6 @@ from graphtune.models.transe import TransE
 from graphtune.split import TEST, TRAIN, UNUSED, VALID, given_split
 from graphtune.testing import COMMUNITY, two_cliques
 from graphtune.train.fit import Run, Training, fit
-
-torch.set_num_threads(1)  # on tiny graphs a second thread only gets in the way
-numba.set_num_threads(1)
 
 
 def with_weights(model, *tables):

@@ -9,13 +9,13 @@ SOURCE = Path(__file__).parents[1] / "src" / "graphtune"
 
 # Each unit is a module or a package; it may import from the lines above its own, and from itself.
 LAYERS = (
-    ("check", "card"),
+    ("check", "card", "threads"),
     ("ids", "findings", "files", "config", "kernels"),
     ("graph", "batch"),
     ("clean", "split", "convert", "metrics", "statistics", "sampling", "objectives"),
     ("io", "models"),
     ("vectors", "datasets", "evaluate", "train", "store"),
-    ("tasks", "report", "testing"),
+    ("tasks", "testing"),
     ("demo",),
     ("cli",),
     ("__main__",),

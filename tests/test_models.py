@@ -5,7 +5,6 @@ import inspect
 import pkgutil
 from dataclasses import is_dataclass
 
-import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -40,9 +39,6 @@ from graphtune.testing import (
     checkerboard,
     two_cliques,
 )
-
-torch.set_num_threads(1)  # on tiny graphs a second thread only gets in the way
-numba.set_num_threads(1)
 
 WALKS = TrainConfig(epochs=20, batch_size=64, lr=0.1, optimizer="sgd", schedule="linear", patience=0)
 EDGES = TrainConfig(epochs=200, batch_size=64, lr=0.1, optimizer="sgd", patience=0)

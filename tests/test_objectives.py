@@ -32,9 +32,6 @@ from graphtune.objectives import (
 from graphtune.testing import checkerboard, inverse_relations, two_cliques
 from graphtune.train.steps import AutogradStep, FusedStep, make_step
 
-torch.set_num_threads(1)  # on tiny graphs a second thread only gets in the way
-numba.set_num_threads(1)
-
 
 def scrambled(model, seed=0):
     """The model with all weights drawn anew: a start of zeros would hide mistakes."""

@@ -44,9 +44,7 @@ def graph_of(edges: list, n: int = 0, **fields: object) -> Graph:
 
 def triples_of(rows: list, relations: list[str]) -> Graph:
     head, relation, tail = np.array(rows).T
-    return graph_of(
-        np.stack([head, tail], 1), directed=True, relation=relation, relation_ids=NodeIds.of(relations)
-    )
+    return graph_of(np.stack([head, tail], 1), directed=True, relation=relation, relation_ids=NodeIds.of(relations))
 
 
 @st.composite

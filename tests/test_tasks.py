@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -37,9 +36,6 @@ from graphtune.tasks import (
 )
 from graphtune.testing import equal, snapshot
 from graphtune.train.fit import Run
-
-torch.set_num_threads(1)  # on tiny graphs a second thread only gets in the way
-numba.set_num_threads(1)
 
 QUIET = Run(quiet=True)
 SHORT = TrainConfig(epochs=3, batch_size=64, lr=0.02, eval_every=20, patience=0)
@@ -320,3 +316,13 @@ def test_a_leaking_split_is_refused():
     part[20:30] = 1
     with pytest.raises(LeakError):
         LinkPrediction(given_split(doubled, part, "edge", kind="edges"))
+
+
+def test_a_model_that_saw_the_test_edges_is_refused() -> None:
+    split = split_edges(blocks())
+    task = LinkPrediction(split)
+    honest, knowing = BPRMF(dim=4).build(split.train), BPRMF(dim=4).build(split.graph)
+    assert 0 <= task.evaluate(honest)["auc"] <= 1
+    for attempt in (lambda: task.evaluate(knowing), lambda: finetune(knowing, task)):
+        with pytest.raises(LeakError, match="has seen"):
+            attempt()

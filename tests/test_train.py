@@ -5,7 +5,6 @@ import math
 import re
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -31,9 +30,6 @@ from graphtune.train.loggers import CSVLogger, TensorBoardLogger
 from graphtune.train.optim import make_optimizer, parameter_groups
 from graphtune.train.schedule import rate
 from graphtune.train.steps import AutogradStep, penalty, reduce
-
-torch.set_num_threads(1)  # on tiny graphs a second thread only gets in the way
-numba.set_num_threads(1)
 
 QUIET = Run(quiet=True)
 SHORT = TrainConfig(epochs=4, batch_size=32, lr=0.05, patience=0)

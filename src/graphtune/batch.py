@@ -11,6 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from graphtune.threads import keep_torch_threads
+
+keep_torch_threads()
+
 
 @dataclass(frozen=True)
 class Batch:

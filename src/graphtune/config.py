@@ -21,9 +21,10 @@ class TrainConfig:
         lr: the peak learning rate.
         lr_table, lr_encoder, lr_head: rates for embedding tables, other encoder and scorer weights, and task heads;
             `lr` where None, 0 freezes.
-        optimizer: "adamw", "adagrad" or "sgd". Fused steps are plain SGD whatever this says.
-        weight_decay: decoupled decay of encoder and head weights (biases and norms are left alone).
-        weight_decay_table: decoupled decay of embedding tables.
+        optimizer: "adamw", "adagrad" or "sgd". Skip-gram and LINE have kernels of their own for plain "sgd" on the CPU:
+            they step example by example, so `lr` is that of word2vec; any penalty or clipping turns them off.
+        weight_decay: decay of encoder and head weights (biases and norms are left alone); decoupled with "adamw".
+        weight_decay_table: decay of embedding tables.
         l1, l2, n3: penalties on the embedding rows that a batch touches, a row and example:
             l1 * |z|_1, l2 * |z|_2^2, n3 * |z|_3^3 (N3: Lacroix et al., 2018).
         schedule: "constant", "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`.

@@ -113,11 +113,13 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
 
 def show_embedding(result: dict[str, Any]) -> None:
     """Scores, the place, and what to type next."""
-    for evaluation in result["metrics"].values():
-        show_evaluation({"model": result["model"], **evaluation})
+    for task, evaluation in result["metrics"].items():
+        show_evaluation({"model": result["model"], **evaluation, "task": task})
     if result["split"] is None:
         lines("All edges were learned, so there are none left to test on.")
-    elif result["edges_learned"] < result["edges"]:
+    elif result["split"]["unit"] == "node":
+        lines("Every edge was learned; the parts are of the labelled nodes.")
+    else:
         share = f"{result['edges_learned']:,} of {result['edges']:,} edges"
         lines(f"Only the train part was learned, {share}; --split none learns all.")
     lines("", f"Saved in {result['directory']} ({result['seconds']} s). Next:", *(f"  {c}" for c in result["next"]))

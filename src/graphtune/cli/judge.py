@@ -14,7 +14,7 @@ from graphtune.cli.talk import Talk, lines, table
 from graphtune.evaluate import Evaluation
 from graphtune.graph import Graph
 from graphtune.split import TEST, VALID, Split, split_nodes
-from graphtune.statistics import Estimate
+from graphtune.statistics import Estimate, paired_test
 from graphtune.store import Stored, open_directory
 from graphtune.tasks import (
     CommunityDetection,
@@ -139,8 +139,6 @@ def whole_graph(stored: Stored) -> Graph:
 
 def compared(first: Evaluation, second: Evaluation, metric: str) -> dict[str, Any] | None:
     """The paired test of two models on a metric; None where it has no scores per query."""
-    from graphtune.statistics import paired_test
-
     if metric not in first.per_query:
         return None
     test = paired_test(second.per_query[metric], first.per_query[metric])
@@ -177,9 +175,15 @@ def _node_split(stored: Stored, directory: str, labels: LabelOptions, task: str,
         raise bad("--labels", task, f"given: {directory} holds none for this task", None, fix)
     if task == NodeRegression.name:
         return split_nodes(_only_targets(graph), seed=seed)
-    if len(graph.label_names or ()) < 2:
-        raise bad("--labels", task, "of two classes or more", list(graph.label_names or ()))
-    return split_nodes(graph, seed=seed)
+    return split_nodes(_of_two_classes(graph), seed=seed)
+
+
+def _of_two_classes(graph: Graph) -> Graph:
+    labels = np.asarray(graph.labels)
+    count = labels.shape[1] if labels.ndim == 2 else len(np.unique(labels[labels >= 0]))
+    if count < 2:
+        raise bad("--labels", NodeClassification.name, "of two classes or more", list(graph.label_names or ()))
+    return graph
 
 
 def _only_targets(graph: Graph) -> Graph:

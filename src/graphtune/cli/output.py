@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -78,19 +78,21 @@ def running(options: OutOptions, who: str, plan: dict[str, Any], quiet: bool) ->
     """
     out = Path(options.out)
     directory, was_there = out / CHECKPOINTS, out.exists()
-    if options.resume and is_unfinished(out):
+    goes_on = options.resume and is_unfinished(out)
+    if goes_on:
         _check_plan(directory / PLAN, plan, who)
-    else:
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        commit_json(directory / PLAN, plan)
-    run = Run(directory, options.resume, _loggers(options), quiet)
+    loggers: list[Logger] = []
     try:
-        yield run
+        if not goes_on:
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True)
+            commit_json(directory / PLAN, plan)
+        loggers += _loggers(options)
+        yield Run(directory, goes_on, tuple(loggers), quiet)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_go_on(options.out)) from None
     finally:
-        _close(run)
+        _close(loggers)
         if not is_unfinished(out):
             shutil.rmtree(directory, ignore_errors=True)
             if not was_there and out.is_dir() and not any(out.iterdir()):
@@ -113,7 +115,7 @@ def outcome(result: Result) -> dict[str, Any]:
 
 def keep(options: OutOptions, run: Run, model: Model, record: Record) -> None:
     """Save the model; the checkpoints, no longer needed, go with the directory that it replaces."""
-    _close(run)
+    _close(run.loggers)
     save(options.out, model, record, overwrite=options.overwrite)
 
 
@@ -135,16 +137,14 @@ def _how_to_go_on(out: str) -> str:
     return "Interrupted before the first checkpoint; nothing was saved."
 
 
-def _loggers(options: OutOptions) -> tuple[Logger, ...]:
+def _loggers(options: OutOptions) -> Iterator[Logger]:
     directory = Path(options.out) / LOGS
-    made: list[Logger] = []
     if options.log == "csv":
-        made.append(CSVLogger(directory))
+        yield CSVLogger(directory)
     if options.tensorboard:
-        made.append(TensorBoardLogger(directory))
-    return tuple(made)
+        yield TensorBoardLogger(directory)
 
 
-def _close(run: Run) -> None:
-    for logger in run.loggers:
+def _close(loggers: Iterable[Logger]) -> None:
+    for logger in loggers:
         logger.close()

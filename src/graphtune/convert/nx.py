@@ -131,9 +131,7 @@ def _edge_values(g: Any, attribute: str | None, argument: str, optional: bool = 
         return None
     if missing:
         fix = f"Set it on all, or pass {argument}=None."
-        raise bad(
-            argument, FROM, "an attribute of every edge", f"{attribute!r}, which {missing} edges lack", fix
-        )
+        raise bad(argument, FROM, "an attribute of every edge", f"{attribute!r}, which {missing} edges lack", fix)
     return values
 
 

@@ -17,9 +17,7 @@ def array(tensor: Any) -> Any:
     if str(tensor.layout) == "torch.strided":
         return tensor.numpy()
     csr = tensor.to_sparse_csr()
-    return sp.csr_array(
-        (csr.values().numpy(), csr.col_indices().numpy(), csr.crow_indices().numpy()), csr.shape
-    )
+    return sp.csr_array((csr.values().numpy(), csr.col_indices().numpy(), csr.crow_indices().numpy()), csr.shape)
 
 
 def tensor(values: Any) -> Any:

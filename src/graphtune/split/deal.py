@@ -65,9 +65,7 @@ def deal_within(stratum: np.ndarray, ratios: Ratios, rng: np.random.Generator, w
     return part
 
 
-def _fill_empty(
-    part: np.ndarray, fixed: np.ndarray, ratios: Ratios, rng: np.random.Generator, who: str
-) -> None:
+def _fill_empty(part: np.ndarray, fixed: np.ndarray, ratios: Ratios, rng: np.random.Generator, who: str) -> None:
     """Give a part that was asked for but stayed empty one training entry that is not `fixed`, in place."""
     for number in np.flatnonzero(shares(ratios, who)):
         if not (part == number).any():

@@ -138,9 +138,7 @@ def _known(key: np.ndarray, part: np.ndarray) -> np.ndarray:
     return part > first[group]
 
 
-def _given_away(
-    graph: Graph, part: np.ndarray, pairs: np.ndarray, links: sp.csr_array, backward: bool
-) -> np.ndarray:
+def _given_away(graph: Graph, part: np.ndarray, pairs: np.ndarray, links: sp.csr_array, backward: bool) -> np.ndarray:
     """[E] whether a linked relation has the triple's pair (turned round if `backward`) in an earlier part."""
     hit = np.zeros(graph.num_edges, dtype=bool)
     if links.nnz == 0:
@@ -163,9 +161,7 @@ def _too_late(time: np.ndarray, part: np.ndarray, owner: np.ndarray) -> np.ndarr
     return late
 
 
-def _finding(
-    what: str, graph: Graph, mask: np.ndarray, part: np.ndarray, links: sp.csr_array | None = None
-) -> Finding:
+def _finding(what: str, graph: Graph, mask: np.ndarray, part: np.ndarray, links: sp.csr_array | None = None) -> Finding:
     examples = []
     for edge in np.flatnonzero(mask)[:EXAMPLES]:
         text = f"{edge_text(graph, edge)} in {PARTS[part[edge]]}"

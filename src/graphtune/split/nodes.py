@@ -66,9 +66,7 @@ def _known(graph: Graph) -> np.ndarray | None:
     return None if graph.targets is None else np.logical_not(np.isnan(graph.targets))
 
 
-def _deal_nodes(
-    graph: Graph, known: np.ndarray, ratios: Ratios, seed: int, stratify: bool, who: str
-) -> np.ndarray:
+def _deal_nodes(graph: Graph, known: np.ndarray, ratios: Ratios, seed: int, stratify: bool, who: str) -> np.ndarray:
     rng = np.random.default_rng(integer("seed", who, seed, 0))
     asked = int((shares(ratios, who) > 0).sum())
     if known.sum() < asked:

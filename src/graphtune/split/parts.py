@@ -56,9 +56,7 @@ class Split:
         length = graph.num_edges if self.unit == "edge" else graph.num_nodes
         object.__setattr__(self, "part", _checked("part", self.part, length))
         if self.kind in ORDERED and graph.time is None:
-            raise bad(
-                "graph", "Split", f"a graph with times, as kind {self.kind!r} is about time", "no times"
-            )
+            raise bad("graph", "Split", f"a graph with times, as kind {self.kind!r} is about time", "no times")
         if self.edge_part is not None:
             object.__setattr__(self, "edge_part", _checked("edge_part", self.edge_part, graph.num_edges))
         if (self.edge_part is None) == (self.kind == "inductive"):

@@ -12,7 +12,7 @@ from graphtune.models.base import Model
 from graphtune.objectives import BPR, EdgeProximity, SampledSoftmax
 from graphtune.sampling import EdgeSampler, Negatives
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import describe, need
+from graphtune.tasks.base import describe, need, refuse_seen
 from graphtune.train.fit import Training
 
 WATCHED = 5000  # validation edges scored during training
@@ -49,11 +49,13 @@ class LinkPrediction:
         return self.split.graph
 
     def training(self, model: Model, config: TrainConfig) -> Training:
+        refuse_seen(model, self.split)
         how = Negatives(self.negatives, shared=True)
         sampler = EdgeSampler(self.split.train, config.batch_size, how, seed=config.seed)
         return Training(self.name, sampler, LOSSES[self.loss], self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
+        refuse_seen(model, self.split)
         return evaluate_links(model, self.split, part, self.seed)
 
     def defaults(self) -> TrainConfig:

@@ -11,7 +11,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.bprmf import LOSSES, pair_pretraining
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import describe, need
+from graphtune.tasks.base import describe, need, refuse_seen
 from graphtune.train.fit import Training
 
 
@@ -49,10 +49,12 @@ class Recommendation:
         return self.split.graph
 
     def training(self, model: Model, config: TrainConfig) -> Training:
+        refuse_seen(model, self.split)
         sampler, objective = pair_pretraining(self.split.train, config, self.loss, self.negatives)
         return Training(self.name, sampler, objective, self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
+        refuse_seen(model, self.split)
         return evaluate_recommendations(model, self.split, part, self.k)
 
     def defaults(self) -> TrainConfig:

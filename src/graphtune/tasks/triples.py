@@ -11,7 +11,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.knowledge import triple_pretraining
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import describe, need
+from graphtune.tasks.base import describe, need, refuse_seen
 from graphtune.train.fit import Training
 
 
@@ -43,12 +43,14 @@ class TripleCompletion:
         return self.split.graph
 
     def training(self, model: Model, config: TrainConfig) -> Training:
+        refuse_seen(model, self.split)
         if not model.scorer.reads_relations:
             raise bad("model", "TripleCompletion", "one that scores relations, such as ComplEx", model.recipe)
         sampler, objective = triple_pretraining(self.split.train, config, self.loss, self.negatives, self.margin)
         return Training(self.name, sampler, objective, self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
+        refuse_seen(model, self.split)
         return evaluate_triples(model, self.split, part)
 
     def defaults(self) -> TrainConfig:

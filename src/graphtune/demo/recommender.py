@@ -1,0 +1,62 @@
+"""The second story: source files and the names they use, as users and items."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from graphtune.clean import Cleaning
+from graphtune.config import TrainConfig
+from graphtune.demo.baselines import common_neighbours, popularity
+from graphtune.demo.code import Code
+from graphtune.demo.story import BASELINE, FINE_TUNED, PRETRAINED, Contest, Plan, Score, Story, kept, shown
+from graphtune.io import from_frame
+from graphtune.models import LightGCN, Model
+from graphtune.split import Split, split_interactions
+from graphtune.tasks import Recommendation, finetune, pretrain
+
+NAME = "recommender"
+CORE = 4  # uses that a file, and users that a name, must have to stay
+EXAMPLE = "networkx/algorithms/bipartite/matching.py"
+
+
+def recommender_story(plan: Plan, packages: dict[str, Code]) -> Story:
+    """What else will a source file use?"""
+    events = [use for code in packages.values() for use in code.uses]
+    frame = pl.DataFrame(events, schema=["user", "item"], orient="row")
+    graph, _ = from_frame(frame, kind="events", cleaning=Cleaning(k_core=CORE))
+    split = split_interactions(graph)
+    task = Recommendation(split, loss="full-softmax")
+    learn = TrainConfig(epochs=plan.epochs(20), batch_size=1024, lr=0.005, l2=1e-4, eval_every=5)
+    adapt = TrainConfig(
+        epochs=plan.epochs(40), batch_size=1024, lr=0.005, schedule="cosine", l2=1e-2, eval_every=2, patience=5
+    )
+    pretrained = pretrain(LightGCN(dim=64, layers=2), split, learn)
+    tuned = finetune(pretrained.model, task, adapt)
+    scores = (
+        Score("popularity", BASELINE, task.evaluate(popularity(split.train))),
+        Score("common neighbours", BASELINE, task.evaluate(common_neighbours(split.train))),
+        kept(plan, NAME, PRETRAINED, pretrained, task),
+        kept(plan, NAME, FINE_TUNED, tuned, task),
+    )
+    users, items = map(len, graph.ids.blocks)
+    read = (
+        f"The source code of {shown(packages)}: {sum(code.files for code in packages.values())} files and the functions "
+        f"and classes they import, {len(events):,} uses",
+        f"With {CORE} at least on either side: {users} files as users, {items} names as items, {graph.num_edges:,} "
+        "events; of each file 70 % to learn from, 20 % to choose by, 10 % to test on",
+    )
+    contest = Contest("Which other names does a file use?", ("ndcg_20", "recall_20"), scores)
+    return Story(NAME, "A recommender", read, (contest,), (_example(tuned.model, split),))
+
+
+def _example(model: Model, split: Split) -> str:
+    """What one file should use, and whether it does."""
+    known = model.ids.index([EXAMPLE], "user", missing="mark")[0]
+    row = int(known) if known >= 0 else int(split.test.edges[0, 0])
+    hidden = split.graph.take_edges(split.part > 0)
+    really = set(hidden.edges[1, hidden.edges[0] == row].tolist())
+    (user,) = model.ids.values([row])
+    best = [item for item, _ in model.recommend(user, 5)]
+    marks = ["yes" if at in really else "no" for at in model.ids.index(best, "item").tolist()]
+    answers = shown(f"{item} ({mark})" for item, mark in zip(best, marks))
+    return f"{user} should also use (and does it?): {answers}"

@@ -1,0 +1,133 @@
+"""What a story of the demo consists of, and how its models are trained and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from graphtune.evaluate import Evaluation
+from graphtune.statistics import PairedTest, paired_test
+from graphtune.store import Record, save
+from graphtune.tasks.base import Task
+from graphtune.train.fit import Result
+
+BASELINE, PRETRAINED, FINE_TUNED, REFERENCE = "baseline", "pretrained", "fine-tuned", "reference"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all stories share.
+
+    Attributes:
+        out: directory that the models are saved under.
+        quick: train for a few epochs only, to see that all works.
+    """
+
+    out: Path
+    quick: bool = False
+
+    def epochs(self, full: int) -> int:
+        """How many epochs to train where the whole demo trains `full`."""
+        return max(2, full // 15) if self.quick else full
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well one model, or one plain method, does.
+
+    Attributes:
+        model: what was scored.
+        role: "baseline", "pretrained", "fine-tuned" or "reference".
+        evaluation: on the test part.
+        directory: where the model is saved, if it is one.
+    """
+
+    model: str
+    role: str
+    evaluation: Evaluation
+    directory: Path | None = None
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Scores on the same queries.
+
+    Attributes:
+        title: what is asked.
+        metrics: which of the metrics to show; the first decides.
+        scores: from the plainest method on.
+    """
+
+    title: str
+    metrics: tuple[str, ...]
+    scores: tuple[Score, ...]
+
+    def gains(self) -> dict[str, PairedTest]:
+        """The fine-tuned model against each of the others, by the first metric, on the same queries."""
+        tuned = [score for score in self.scores if score.role == FINE_TUNED]
+        if not tuned:
+            return {}
+        best = tuned[0].evaluation.per_query[self.metrics[0]]
+        others = [score for score in self.scores if score.role != FINE_TUNED]
+        return {score.model: paired_test(best, score.evaluation.per_query[self.metrics[0]]) for score in others}
+
+
+@dataclass(frozen=True)
+class Story:
+    """One of the three.
+
+    Attributes:
+        name: of its directory.
+        title: what it is about.
+        read: what was read, a line each.
+        contests: the scores.
+        notes: what the models say of the data, a line each.
+    """
+
+    name: str
+    title: str
+    read: tuple[str, ...]
+    contests: tuple[Contest, ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can say it."""
+        contests = [
+            {
+                "title": contest.title,
+                "metrics": list(contest.metrics),
+                "scores": [_score_as_dict(score, contest.metrics) for score in contest.scores],
+                "gains": {model: asdict(test) for model, test in contest.gains().items()},
+            }
+            for contest in self.contests
+        ]
+        read, notes = list(self.read), list(self.notes)
+        return {"name": self.name, "title": self.title, "read": read, "contests": contests, "notes": notes}
+
+
+def kept(plan: Plan, name: str, role: str, result: Result, task: Task) -> Score:
+    """The score of a trained model on the test part, after saving it under out/name/role."""
+    evaluation = task.evaluate(result.model)
+    record = Record(
+        split=task.split,
+        training=asdict(result.config),
+        metrics={task.name: evaluation.as_dict()},
+        history=result.history,
+        notes={"made by": "graphtune demo"},
+    )
+    directory = save(plan.out / name / role, result.model, record, overwrite=True)
+    family = type(result.model.recipe).__name__
+    return Score(f"{family}, {role}", role, evaluation, directory)
+
+
+def shown(names: Iterable[object]) -> str:
+    """A list as people write it."""
+    return ", ".join(map(str, names))
+
+
+def _score_as_dict(score: Score, metrics: tuple[str, ...]) -> dict[str, Any]:
+    estimates = {name: asdict(score.evaluation.metrics[name]) for name in metrics}
+    directory = None if score.directory is None else str(score.directory)
+    return {"model": score.model, "role": score.role, "metrics": estimates, "directory": directory}
