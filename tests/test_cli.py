@@ -419,6 +419,9 @@ def test_communities(method: str, place: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_export(side: str, place: Path, tmp_path: Path) -> None:
     matrix = graphtune.load("friends").encode(side=side)
+    shutil.copytree("friends", tmp_path / "model")
+    done("export", tmp_path / "model", "--format", "word2vec", "--side", side)
+    assert (tmp_path / "model.vec").is_file()
     names = {"parquet": "e.parquet", "word2vec": "e.vec", "npz": "e.npz", "npy": "e.npy"}
     for format, name in names.items():
         done("export", "friends", "--format", format, "--side", side, "--out", tmp_path / name)

@@ -15,6 +15,7 @@ import torch
 
 import graphtune as gt
 from graphtune import store
+from graphtune.files import exchange
 from graphtune.models import HeadSpec
 from graphtune.vectors import read_vectors, start_from, start_from_model, vectors_of, write_vectors
 
@@ -203,6 +204,26 @@ def test_a_kill_while_saving_leaves_the_old_model(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "m")], check=False)
     assert done.returncode == -signal.SIGKILL
     assert np.array_equal(store.load(tmp_path / "m").encode(), model.encode())
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_directories_change_places(swaps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("new", "place"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "content").write_text(name)
+    if not swaps:
+        monkeypatch.setattr("graphtune.files._swap", lambda *paths: False)
+    exchange(tmp_path / "new", tmp_path / "place")
+    assert (tmp_path / "place" / "content").read_text() == "new"
+    assert (tmp_path / "new" / "content").read_text() == "place"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_others_may_read_what_is_saved(tmp_path: Path) -> None:
+    store.save(tmp_path / "m", gt.DeepWalk(dim=4).build(ring()))
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert {p.stat().st_mode & 0o777 for p in (tmp_path / "m").iterdir()} == {0o666 & ~mask}
 
 
 def test_a_model_of_ones_own_is_named_by_the_caller(tmp_path: Path) -> None:

@@ -602,3 +602,13 @@ def test_progress_of_a_resumed_run_counts_from_where_it_was(monkeypatch, capsys,
     monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
     train(SHORT, Run(tmp_path, resume=True))
     assert capsys.readouterr().err.startswith("test: 9/16 steps")
+
+
+def test_weights_that_overflow_stop_before_they_are_scored():
+    config = replace(SHORT, lr=1e38, epochs=2)
+
+    def validate(model):
+        raise AssertionError("scored weights that are not finite")
+
+    with pytest.raises(TrainingError, match="finite"):
+        train(config, validate=validate, monitor="score")

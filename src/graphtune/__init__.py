@@ -29,8 +29,8 @@ _HOME = {
     "graphtune.graph": ("Graph",),
     "graphtune.ids": ("NodeIds",),
     "graphtune.io": (
-        "from_frame", "read_adjacency_lists", "read_edges", "read_event_files", "read_events", "read_features", "read_labels",
-        "read_texts", "read_triple_files", "read_triples",
+        "from_frame", "read_adjacency_lists", "read_edges", "read_event_files", "read_events", "read_features",
+        "read_labels", "read_texts", "read_triple_files", "read_triples",
     ),
     "graphtune.models": (
         "BPRMF", "GAT", "GCN", "LINE", "ComplEx", "DeepWalk", "DistMult", "Encoder", "GraphSAGE", "LightGCN",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ def commit(path: Path, write: Callable[[Path], None]) -> str:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
+        temporary.chmod(0o666 & ~_umask())  # some writers make files that only their owner can read
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         digest = sha256(temporary)
@@ -73,6 +75,35 @@ def sha256(path: Path) -> str:
     """The sha256 of a file's content, as hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def exchange(new: Path, place: Path) -> None:
+    """Put the directory `new` at `place`, and what was at `place` at `new`, in one step where the system can.
+
+    Linux swaps the two names at once. Elsewhere it takes two renames; a kill between them leaves the old directory
+    under its name with `.old` behind.
+    """
+    if _swap(new, place):
+        return
+    old = place.with_name(f"{place.name}.old")
+    os.rename(place, old)
+    os.rename(new, place)
+    os.rename(old, new)
+
+
+def _swap(first: Path, second: Path) -> bool:
+    at_cwd, rename_exchange = -100, 2
+    try:
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    return swap(at_cwd, os.fsencode(first), at_cwd, os.fsencode(second), rename_exchange) == 0
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from graphtune.card import model_card
 from graphtune.check import ArgumentError, DataError, bad
-from graphtune.files import commit, commit_json, commit_text, read_json, sha256
+from graphtune.files import commit, commit_json, commit_text, exchange, read_json, sha256
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models import RECIPES, HeadSpec, Model
@@ -289,13 +289,10 @@ def _ids(table: pl.DataFrame, kinds: tuple[str, ...], integer: list[bool]) -> No
 
 
 def _take_place(staging: Path, path: Path) -> None:
-    """Rename `staging` to `path`; what was there goes once the new one stands, its logs kept."""
+    """Put `staging` at `path`; what was there, its logs kept, goes with the name `staging`."""
     if not path.exists():
         os.rename(staging, path)
         return
     if (path / LOGS).is_dir():
         shutil.copytree(path / LOGS, staging / LOGS)
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    os.rename(path, old)
-    os.rename(staging, path)
-    shutil.rmtree(old, ignore_errors=True)
+    exchange(staging, path)

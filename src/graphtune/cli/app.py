@@ -297,7 +297,10 @@ def communities(
 def export(
     directory: o.Directory,
     format: Annotated[str, typer.Option("--format", help="parquet, word2vec, npz or npy.")],
-    out: o.OutFile,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="DIR.parquet and the like unless given.", show_default=False),
+    ] = None,
     side: Annotated[str, typer.Option("--side", help="source or target.")] = "source",
     overwrite: o.Overwrite = False,
     model: o.Own = None,

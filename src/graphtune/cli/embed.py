@@ -202,5 +202,5 @@ def _next_commands(plan: Plan, out: Path) -> list[str]:
         task = natural_task(plan.split).name
     if task is not None:
         commands.append(["finetune", out, "--task", task, "--out", f"{out}-tuned"])
-    commands.append(["export", out, "--format", "parquet", "--out", f"{out}.parquet"])
+    commands.append(["export", out, "--format", "parquet"])
     return [shlex.join(["graphtune", *map(str, command)]) for command in commands]

@@ -23,6 +23,7 @@ from graphtune.store import open_directory
 from graphtune.vectors import FORMATS, vectors_of, write_vectors
 
 METHODS = ("kmeans", "leiden")
+SUFFIXES = {"parquet": ".parquet", "word2vec": ".vec", "npz": ".npz", "npy": ".npy"}
 
 
 def communities(
@@ -59,11 +60,12 @@ def show_communities(result: dict[str, Any]) -> None:
     )
 
 
-def export(directory: str, out: str, format: str, side: str, overwrite: bool, own: str | None) -> dict[str, Any]:
-    """Write all embeddings to a file."""
+def export(directory: str, out: str | None, format: str, side: str, overwrite: bool, own: str | None) -> dict[str, Any]:
+    """Write all embeddings to a file, beside the directory and named after it unless `out` says otherwise."""
     one_of("--format", "export", format, FORMATS)
     one_of("--side", "export", side, SIDES)
-    path = check_file_target(out, "export", overwrite)
+    beside = f"{Path(directory)}{SUFFIXES[format]}"
+    path = check_file_target(beside if out is None else out, "export", overwrite)
     model = open_directory(directory, own_recipes(own)).model
     vectors = vectors_of(model, side)
     write_vectors(path, vectors, format)

@@ -140,7 +140,7 @@ def _how_to_go_on(out: str) -> str:
 def _loggers(options: OutOptions) -> Iterator[Logger]:
     directory = Path(options.out) / LOGS
     if options.log == "csv":
-        yield CSVLogger(directory)
+        yield CSVLogger(directory, options.resume)
     if options.tensorboard:
         yield TensorBoardLogger(directory)
 

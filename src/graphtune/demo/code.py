@@ -79,7 +79,7 @@ def _home(node: ast.ImportFrom, file: Path) -> str:
 
 
 def _facts(tree: ast.Module, module: str) -> Iterator[tuple[str, str, str]]:
-    """Facts on what stands at the top of a module. Parameters end in "=", methods in "()", learned attributes in "_"."""
+    """Facts on what stands at the top of a module; parameters end in "=", methods in "()"."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             yield node.name, "is defined in", module
@@ -97,12 +97,16 @@ def _method_facts(owner: str, method: ast.FunctionDef) -> Iterator[tuple[str, st
         yield from ((owner, "takes", f"{name}=") for name in _parameters(method) if name != "self")
     elif not method.name.startswith("__"):
         yield owner, "has method", f"{method.name}()"
+    for name in _attributes_set(method):
+        if name.endswith("_") and not name.startswith("_"):
+            yield owner, "learns", name
+
+
+def _attributes_set(method: ast.FunctionDef) -> Iterator[str]:
+    """The names of `self.name = ...` in a method."""
     for node in ast.walk(method):
-        is_set = (
-            isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _last_name(node.value) == "self"
-        )
-        if is_set and node.attr.endswith("_") and not node.attr.startswith("_"):
-            yield owner, "learns", node.attr
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _last_name(node.value) == "self":
+            yield node.attr
 
 
 def _parameters(function: ast.FunctionDef) -> list[str]:
@@ -110,5 +114,5 @@ def _parameters(function: ast.FunctionDef) -> list[str]:
 
 
 def _last_name(node: ast.expr) -> str | None:
-    """ "Base" of `Base` and of `module.Base`."""
+    """The name `Base` of `Base` and of `module.Base`."""
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None

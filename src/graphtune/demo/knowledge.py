@@ -9,7 +9,8 @@ from graphtune.clean import Cleaning
 from graphtune.config import TrainConfig
 from graphtune.demo.baselines import frequent_answers
 from graphtune.demo.code import Code
-from graphtune.demo.story import BASELINE, FINE_TUNED, PRETRAINED, Contest, Plan, Score, Story, kept, shown
+from graphtune.demo.story import FINE_TUNED, PRETRAINED, Contest, Plan, Story, kept, plain, shown
+from graphtune.evaluate import evaluate_triples
 from graphtune.io import from_frame
 from graphtune.models import ComplEx, Model
 from graphtune.split import Split, split_triples
@@ -33,9 +34,9 @@ def knowledge_story(plan: Plan, package: str, code: Code) -> Story:
     pretrained = pretrain(ComplEx(dim=64), split, learn)
     tuned = finetune(pretrained.model, task, adapt)
     scores = (
-        Score("most frequent answers of the relation", BASELINE, task.evaluate(frequent_answers(split.train))),
-        kept(plan, NAME, PRETRAINED, pretrained, task),
-        kept(plan, NAME, FINE_TUNED, tuned, task),
+        plain("most frequent answers", evaluate_triples(frequent_answers(split.train), split)),
+        kept(plan, NAME, PRETRAINED, pretrained, task, split),
+        kept(plan, NAME, FINE_TUNED, tuned, task, split),
     )
     relations = shown(f'"{name}"' for name in graph.relation_ids.values(np.arange(graph.num_relations)))  # type: ignore[union-attr]
     read = (
@@ -57,7 +58,7 @@ def _example(model: Model, split: Split) -> tuple[str, ...]:
     if head < 0 or relation < 0:
         return ()
     asked = (split.graph.edges[0] == head) & (split.graph.relation == relation)
-    scores = model.frozen().cross(np.array([head]), range(model.ids.__len__()), np.array([relation]))[0]
+    scores = model.frozen().cross(np.array([head]), range(len(model.ids)), np.array([relation]))[0]
     scores[split.graph.edges[1, asked & (split.part == 0)]] = -np.inf
     best = np.argsort(-scores, kind="stable")[:5]
     really = set(split.graph.edges[1, asked & (split.part > 0)].tolist())

@@ -8,7 +8,8 @@ from graphtune.clean import Cleaning
 from graphtune.config import TrainConfig
 from graphtune.demo.baselines import common_neighbours, popularity
 from graphtune.demo.code import Code
-from graphtune.demo.story import BASELINE, FINE_TUNED, PRETRAINED, Contest, Plan, Score, Story, kept, shown
+from graphtune.demo.story import FINE_TUNED, PRETRAINED, Contest, Plan, Story, kept, plain, shown
+from graphtune.evaluate import evaluate_recommendations
 from graphtune.io import from_frame
 from graphtune.models import LightGCN, Model
 from graphtune.split import Split, split_interactions
@@ -16,7 +17,6 @@ from graphtune.tasks import Recommendation, finetune, pretrain
 
 NAME = "recommender"
 CORE = 4  # uses that a file, and users that a name, must have to stay
-EXAMPLE = "networkx/algorithms/bipartite/matching.py"
 
 
 def recommender_story(plan: Plan, packages: dict[str, Code]) -> Story:
@@ -33,15 +33,15 @@ def recommender_story(plan: Plan, packages: dict[str, Code]) -> Story:
     pretrained = pretrain(LightGCN(dim=64, layers=2), split, learn)
     tuned = finetune(pretrained.model, task, adapt)
     scores = (
-        Score("popularity", BASELINE, task.evaluate(popularity(split.train))),
-        Score("common neighbours", BASELINE, task.evaluate(common_neighbours(split.train))),
-        kept(plan, NAME, PRETRAINED, pretrained, task),
-        kept(plan, NAME, FINE_TUNED, tuned, task),
+        plain("popularity", evaluate_recommendations(popularity(split.train), split)),
+        plain("common neighbours", evaluate_recommendations(common_neighbours(split.train), split)),
+        kept(plan, NAME, PRETRAINED, pretrained, task, split),
+        kept(plan, NAME, FINE_TUNED, tuned, task, split),
     )
     users, items = map(len, graph.ids.blocks)
+    files = sum(code.files for code in packages.values())
     read = (
-        f"The source code of {shown(packages)}: {sum(code.files for code in packages.values())} files and the functions "
-        f"and classes they import, {len(events):,} uses",
+        f"The source code of {shown(packages)}: {files} files and the names they import, {len(events):,} uses",
         f"With {CORE} at least on either side: {users} files as users, {items} names as items, {graph.num_edges:,} "
         "events; of each file 70 % to learn from, 20 % to choose by, 10 % to test on",
     )
@@ -50,13 +50,12 @@ def recommender_story(plan: Plan, packages: dict[str, Code]) -> Story:
 
 
 def _example(model: Model, split: Split) -> str:
-    """What one file should use, and whether it does."""
-    known = model.ids.index([EXAMPLE], "user", missing="mark")[0]
-    row = int(known) if known >= 0 else int(split.test.edges[0, 0])
-    hidden = split.graph.take_edges(split.part > 0)
-    really = set(hidden.edges[1, hidden.edges[0] == row].tolist())
-    (user,) = model.ids.values([row])
-    best = [item for item, _ in model.recommend(user, 5)]
+    """What the file with the most uses held back should use, and whether it does."""
+    hidden = split.graph.take_edges(split.part > 0).adjacency("out")
+    row = int(hidden.degree.argmax())
+    really = set(hidden.indices[hidden.indptr[row] : hidden.indptr[row + 1]].tolist())
+    (file,) = model.ids.values([row])
+    best = [name for name, _ in model.recommend(file, 5)]
     marks = ["yes" if at in really else "no" for at in model.ids.index(best, "item").tolist()]
-    answers = shown(f"{item} ({mark})" for item, mark in zip(best, marks))
-    return f"{user} should also use (and does it?): {answers}"
+    answers = shown(f"{name} ({mark})" for name, mark in zip(best, marks))
+    return f"{file} should also use (and does it?): {answers}"

@@ -34,28 +34,30 @@ def run_demo(out: Path, quick: bool = False, echo: Callable[[str], None] = print
     _progress("loading the libraries; the first run also compiles, which takes some seconds")
     import torch
 
+    from graphtune.demo import knowledge, recommender, similarity
     from graphtune.demo.code import read_code
-    from graphtune.demo.knowledge import knowledge_story
-    from graphtune.demo.recommender import recommender_story
     from graphtune.demo.show import NEXT, story_text
-    from graphtune.demo.similarity import similarity_story
-    from graphtune.demo.story import Plan
+    from graphtune.demo.story import COMMUNITIES, FINE_TUNED, PRETRAINED, Plan
+    from graphtune.store import check_target
 
     plan = Plan(Path(out), quick)
+    for chapter in (similarity, recommender, knowledge):
+        for role in (PRETRAINED, FINE_TUNED, COMMUNITIES):
+            check_target(plan.out / chapter.NAME / role, overwrite=True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # steps this small lose more in handing work to threads than they gain
     stories = []
     try:
         _progress("1 of 3, a similarity graph")
-        stories.append(similarity_story(plan))
-        echo(story_text(1, stories[-1]))
+        stories.append(similarity.similarity_story(plan))
+        echo(story_text(1, stories[-1], plan.out))
         _progress("2 of 3, a recommender")
         packages = {name: read_code(name) for name in PACKAGES}
-        stories.append(recommender_story(plan, packages))
-        echo(story_text(2, stories[-1]))
+        stories.append(recommender.recommender_story(plan, packages))
+        echo(story_text(2, stories[-1], plan.out))
         _progress("3 of 3, a knowledge graph")
-        stories.append(knowledge_story(plan, KNOWN, packages[KNOWN]))
-        echo(story_text(3, stories[-1]))
+        stories.append(knowledge.knowledge_story(plan, KNOWN, packages[KNOWN]))
+        echo(story_text(3, stories[-1], plan.out))
     finally:
         torch.set_num_threads(threads)
     seconds = time.monotonic() - begin

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from textwrap import fill
 
-from rich.box import SIMPLE_HEAD
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from graphtune.demo.story import Contest, Score, Story
-from graphtune.statistics import PairedTest
+from graphtune.demo.story import Contest, Story
+from graphtune.statistics import Estimate, PairedTest
 
 WIDTH = 110
 
@@ -25,27 +26,28 @@ NEXT = """What to type next, for your own data:
   graphtune export model --format parquet"""
 
 
-def story_text(number: int, story: Story) -> str:
-    """A story as it stands on the screen."""
+def story_text(number: int, story: Story, out: Path) -> str:
+    """A story as it stands on the screen; models were saved under `out`."""
     lines = [f"{number}. {story.title}", *(_item(line) for line in story.read)]
     for contest in story.contests:
-        lines += ["", _table(contest), *(_gain(contest, model, test) for model, test in contest.gains().items())]
+        lines += ["", contest.title, _table(contest, out)]
+        lines += [_gain(contest, model, test) for model, test in contest.gains().items()]
     return "\n".join([*lines, "", *(_item(line) for line in story.notes), ""])
 
 
-def _table(contest: Contest) -> str:
-    table = Table(title=contest.title, title_justify="left", title_style="", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("", *contest.metrics, "saved in"):
+def _table(contest: Contest, out: Path) -> str:
+    table = Table(box=MARKDOWN)
+    for name in ("", *contest.metrics, f"saved in {out}"):
         table.add_column(name, overflow="fold")
     for score in contest.scores:
-        table.add_row(score.model, *(_cell(score, name) for name in contest.metrics), str(score.directory or ""))
-    console = Console(file=io.StringIO(), width=WIDTH)
-    console.print(table)
-    return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+        directory = "" if score.directory is None else score.directory.relative_to(out).as_posix()
+        table.add_row(score.model, *(_cell(score.metrics[name]) for name in contest.metrics), directory)
+    text = io.StringIO()
+    Console(file=text, width=WIDTH).print(table)
+    return text.getvalue().strip()
 
 
-def _cell(score: Score, metric: str) -> str:
-    estimate = score.evaluation.metrics[metric]
+def _cell(estimate: Estimate) -> str:
     return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 

@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from graphtune.evaluate import Evaluation
-from graphtune.statistics import PairedTest, paired_test
+from graphtune.split import Split
+from graphtune.statistics import Estimate, PairedTest, bootstrap_interval, paired_test
 from graphtune.store import Record, save
 from graphtune.tasks.base import Task
 from graphtune.train.fit import Result
 
-BASELINE, PRETRAINED, FINE_TUNED, REFERENCE = "baseline", "pretrained", "fine-tuned", "reference"
+BASELINE, REFERENCE, PRETRAINED, FINE_TUNED = "baseline", "reference", "pretrained", "fine-tuned"
+COMMUNITIES = "communities"
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,16 @@ class Score:
 
     Attributes:
         model: what was scored.
-        role: "baseline", "pretrained", "fine-tuned" or "reference".
-        evaluation: on the test part.
+        role: "baseline", "reference", "pretrained" or "fine-tuned".
+        metrics: with intervals.
+        per_query: [Q] scores behind each metric that is a mean.
         directory: where the model is saved, if it is one.
     """
 
     model: str
     role: str
-    evaluation: Evaluation
+    metrics: dict[str, Estimate]
+    per_query: dict[str, np.ndarray]
     directory: Path | None = None
 
 
@@ -56,7 +62,7 @@ class Contest:
 
     Attributes:
         title: what is asked.
-        metrics: which of the metrics to show; the first decides.
+        metrics: which to show; the first decides.
         scores: from the plainest method on.
     """
 
@@ -65,13 +71,11 @@ class Contest:
     scores: tuple[Score, ...]
 
     def gains(self) -> dict[str, PairedTest]:
-        """The fine-tuned model against each of the others, by the first metric, on the same queries."""
-        tuned = [score for score in self.scores if score.role == FINE_TUNED]
-        if not tuned:
-            return {}
-        best = tuned[0].evaluation.per_query[self.metrics[0]]
-        others = [score for score in self.scores if score.role != FINE_TUNED]
-        return {score.model: paired_test(best, score.evaluation.per_query[self.metrics[0]]) for score in others}
+        """The fine-tuned model, where there is one, against each of the others, by the first metric."""
+        by = self.metrics[0]
+        tuned = next((score for score in self.scores if score.role == FINE_TUNED), None)
+        others = [score for score in self.scores if score is not tuned and tuned is not None]
+        return {score.model: paired_test(tuned.per_query[by], score.per_query[by]) for score in others if tuned}
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,11 @@ class Story:
         return {"name": self.name, "title": self.title, "read": read, "contests": contests, "notes": notes}
 
 
-def kept(plan: Plan, name: str, role: str, result: Result, task: Task) -> Score:
-    """The score of a trained model on the test part, after saving it under out/name/role."""
+def kept(plan: Plan, name: str, role: str, result: Result, task: Task, split: Split | None = None) -> Score:
+    """The score of a trained model on the test part of `split`, after saving it under out/name/role."""
     evaluation = task.evaluate(result.model)
     record = Record(
-        split=task.split,
+        split=split,
         training=asdict(result.config),
         metrics={task.name: evaluation.as_dict()},
         history=result.history,
@@ -119,7 +123,13 @@ def kept(plan: Plan, name: str, role: str, result: Result, task: Task) -> Score:
     )
     directory = save(plan.out / name / role, result.model, record, overwrite=True)
     family = type(result.model.recipe).__name__
-    return Score(f"{family}, {role}", role, evaluation, directory)
+    return Score(f"{family}, {role}", role, evaluation.metrics, evaluation.per_query, directory)
+
+
+def plain(method: str, evaluation: Evaluation) -> Score:
+    """The score of a method without a model."""
+    means = {name: bootstrap_interval(scores) for name, scores in evaluation.per_query.items()}
+    return Score(method, BASELINE, means, evaluation.per_query)
 
 
 def shown(names: Iterable[object]) -> str:
@@ -128,6 +138,6 @@ def shown(names: Iterable[object]) -> str:
 
 
 def _score_as_dict(score: Score, metrics: tuple[str, ...]) -> dict[str, Any]:
-    estimates = {name: asdict(score.evaluation.metrics[name]) for name in metrics}
+    estimates = {name: asdict(score.metrics[name]) for name in metrics}
     directory = None if score.directory is None else str(score.directory)
     return {"model": score.model, "role": score.role, "metrics": estimates, "directory": directory}

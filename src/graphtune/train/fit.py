@@ -132,6 +132,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
             row = _row(state, losses / training.sampler.num_batches, rate(config, state.step, total), config)
             due = state.epoch % config.eval_every == 0 or state.epoch == config.epochs
             if due and training.validate is not None:
+                _check_weights(model, state, training, config)
                 row |= training.validate(model)
                 stopped, best = _keep_best(state, row, training.monitor, config, model, best)
             row["seconds"] = time.monotonic() - begin
@@ -162,6 +163,14 @@ def _check_finite(loss: float, state: _State, training: Training, config: TrainC
         raise TrainingError(
             f"The loss of {training.name} must stay finite. Got {loss} in epoch {state.epoch + 1}, "
             f"step {state.step + 1}. Try a smaller `lr` (now {config.lr:g}) or set `clip_norm`."
+        )
+
+
+def _check_weights(model: Model, state: _State, training: Training, config: TrainConfig) -> None:
+    if not all(bool(p.isfinite().all()) for p in model.parameters()):
+        raise TrainingError(
+            f"The weights of {training.name} must stay finite. Got some that are not in epoch {state.epoch}. "
+            f"Try a smaller `lr` (now {config.lr:g}) or set `clip_norm`."
         )
 
 

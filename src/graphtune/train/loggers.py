@@ -16,15 +16,23 @@ class Logger(Protocol):
 
 
 class CSVLogger:
-    """history.csv in a directory, a line an epoch, flushed at once."""
+    """history.csv in a directory, a line a metric and epoch, flushed at once.
+
+    Args:
+        directory: made if it is not there.
+        resume: keep the lines of an earlier run.
+    """
 
     COLUMNS = ("epoch", "step", "loss", "lr", "seconds")
 
-    def __init__(self, directory: str | Path):
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        self._file = open(Path(directory) / "history.csv", "w", newline="", encoding="utf-8")  # noqa: SIM115
+    def __init__(self, directory: str | Path, resume: bool = False):
+        path = Path(directory) / "history.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        goes_on = resume and path.exists()
+        self._file = open(path, "a" if goes_on else "w", newline="", encoding="utf-8")  # noqa: SIM115
         self._writer = csv.writer(self._file)
-        self._writer.writerow([*self.COLUMNS, "metric", "value"])
+        if not goes_on:
+            self._writer.writerow([*self.COLUMNS, "metric", "value"])
 
     def log(self, row: dict[str, Any]) -> None:
         fixed = [row[name] for name in self.COLUMNS]
