@@ -60,14 +60,15 @@ def citations(seed: int) -> tuple[Any, Any]:
     return split.train, gt.NodeClassification(split)
 
 
-KG = {"epochs": 20, "lr": 0.1, "eval_every": 4}
+KG = {"epochs": 16, "eval_every": 4}
 STORIES = {
     "deepwalk": Story(gt.DeepWalk(dim=64), links("ego-facebook"), "mrr", {}, {"epochs": 10, "batch_size": 1024}),
     "line": Story(gt.LINE(dim=64), links("ego-facebook"), "mrr", {}, {"epochs": 10, "batch_size": 1024}),
     "gcn": Story(gt.GCN(dropout=0.8), citations, "accuracy", {"epochs": 50}, {}),
-    "complex": Story(
-        gt.ComplEx(dim=200), published("codex-s", gt.TripleCompletion), "mrr", KG, {"epochs": 20, "n3": 0.05}
+    "gcn_links": Story(
+        gt.GCN(dropout=0.2), links("lastfm-asia"), "mrr", {"epochs": 30}, {"epochs": 10, "batch_size": 4096}
     ),
+    "complex": Story(gt.ComplEx(dim=200), published("codex-s", gt.TripleCompletion), "mrr", KG, {"epochs": 20}),
     "bprmf": Story(
         gt.BPRMF(), published("lastfm", gt.Recommendation), "ndcg_20", {"epochs": 30}, {"epochs": 20, "l2": 1e-3}
     ),

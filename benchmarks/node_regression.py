@@ -12,7 +12,7 @@ import numpy as np
 import graphtune as gt
 from harness import arguments, finish, mean_and_spread
 
-RECIPES = {"gcn": gt.GCN(), "graphsage": gt.GraphSAGE()}
+RECIPES = {"gcn": gt.GCN()}
 
 
 def main() -> None:

@@ -612,3 +612,16 @@ def test_weights_that_overflow_stop_before_they_are_scored():
 
     with pytest.raises(TrainingError, match="finite"):
         train(config, validate=validate, monitor="score")
+
+
+def test_the_way_numbers_are_treated_is_put_back():
+    tiny = np.finfo(np.float64).smallest_normal
+    seen = []
+    train(
+        replace(SHORT, epochs=1, deterministic=True),
+        validate=lambda m: seen.append(tiny / 2) or {"score": 1.0},
+        monitor="score",
+    )
+    assert seen == [0.0]
+    assert tiny / 2 > 0
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
@@ -9,7 +11,7 @@ from graphtune.clean import Cleaning
 from graphtune.config import TrainConfig
 from graphtune.demo.baselines import frequent_answers
 from graphtune.demo.code import Code
-from graphtune.demo.story import FINE_TUNED, PRETRAINED, Contest, Plan, Story, kept, plain, shown
+from graphtune.demo.story import FINE_TUNED, PRETRAINED, Contest, Plan, Story, command, kept, plain, shown
 from graphtune.evaluate import evaluate_triples
 from graphtune.io import from_frame
 from graphtune.models import ComplEx, Model
@@ -18,7 +20,6 @@ from graphtune.tasks import TripleCompletion, finetune, pretrain
 
 NAME = "knowledge"
 CORE = 3  # triples that an entity must be in to stay
-EXAMPLE = ("LogisticRegression", "takes")
 
 
 def knowledge_story(plan: Plan, package: str, code: Code) -> Story:
@@ -27,10 +28,8 @@ def knowledge_story(plan: Plan, package: str, code: Code) -> Story:
     graph, _ = from_frame(frame, kind="triples", cleaning=Cleaning(k_core=CORE))
     split = split_triples(graph)
     task = TripleCompletion(split)
-    learn = TrainConfig(epochs=plan.epochs(15), batch_size=1024, lr=0.1, optimizer="adagrad", n3=0.05, eval_every=5)
-    adapt = TrainConfig(
-        epochs=plan.epochs(20), batch_size=1024, lr=0.1, optimizer="adagrad", schedule="cosine", n3=0.1, eval_every=4
-    )
+    learn = TrainConfig(epochs=plan.epochs(30), batch_size=1024, lr=0.2, optimizer="adagrad", n3=0.1, eval_every=5)
+    adapt = replace(learn, epochs=plan.epochs(20), lr=0.1, schedule="cosine", eval_every=4)
     pretrained = pretrain(ComplEx(dim=64), split, learn)
     tuned = finetune(pretrained.model, task, adapt)
     scores = (
@@ -46,21 +45,30 @@ def knowledge_story(plan: Plan, package: str, code: Code) -> Story:
         "20 % to choose by, 10 % to test on",
     )
     contest = Contest("Which entity completes the triple?", ("mrr", "hits_10"), scores)
-    return Story(NAME, "A knowledge graph", read, (contest,), _example(tuned.model, split))
+    head, relation = _most_held_back(split)
+    ask = command("predict", plan.out / NAME / FINE_TUNED, head, relation, "?")
+    return Story(NAME, "A knowledge graph", read, (contest,), (_example(tuned.model, split, head, relation),), ask)
 
 
-def _example(model: Model, split: Split) -> tuple[str, ...]:
-    """Answers to one question that training did not hold, and whether they are right."""
-    names = split.graph.relation_ids
-    assert names is not None and split.graph.relation is not None
-    head = int(model.ids.index([EXAMPLE[0]], missing="mark")[0])
-    relation = int(names.index([EXAMPLE[1]], missing="mark")[0])
-    if head < 0 or relation < 0:
-        return ()
-    asked = (split.graph.edges[0] == head) & (split.graph.relation == relation)
-    scores = model.frozen().cross(np.array([head]), range(len(model.ids)), np.array([relation]))[0]
-    scores[split.graph.edges[1, asked & (split.part == 0)]] = -np.inf
+def _most_held_back(split: Split) -> tuple[str, str]:
+    """The head and the relation of the question with the most answers held back."""
+    graph = split.graph
+    assert graph.relation is not None and graph.relation_ids is not None
+    question = graph.edges[0] * graph.num_relations + graph.relation
+    head, relation = divmod(int(np.bincount(question[split.part > 0]).argmax()), graph.num_relations)
+    return graph.ids.values([head])[0], graph.relation_ids.values([relation])[0]
+
+
+def _example(model: Model, split: Split, head: str, relation: str) -> str:
+    """The model's best new answers to a question, and whether they are right."""
+    graph = split.graph
+    assert graph.relation is not None and graph.relation_ids is not None
+    h, r = graph.ids.index([head]), graph.relation_ids.index([relation])
+    asked = (graph.edges[0] == h) & (graph.relation == r)
+    scores = model.frozen().cross(h, range(graph.num_nodes), r)[0]
+    scores[graph.edges[1, asked & (split.part == 0)]] = -np.inf
     best = np.argsort(-scores, kind="stable")[:5]
-    really = set(split.graph.edges[1, asked & (split.part > 0)].tolist())
-    answers = (f"{name} ({'yes' if at in really else 'no'})" for at, name in zip(best.tolist(), model.ids.values(best)))
-    return (f"({EXAMPLE[0]}, {EXAMPLE[1]}, ?), {len(really)} answers held back (is it one?): {shown(answers)}",)
+    held_back = set(graph.edges[1, asked & (split.part > 0)].tolist())
+    marks = ["yes" if at in held_back else "no" for at in best.tolist()]
+    answers = shown(f"{name} ({mark})" for name, mark in zip(graph.ids.values(best), marks))
+    return f"({head}, {relation}, ?) has {len(held_back)} answers held back; best new ones (is it one?): {answers}"

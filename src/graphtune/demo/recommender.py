@@ -8,10 +8,10 @@ from graphtune.clean import Cleaning
 from graphtune.config import TrainConfig
 from graphtune.demo.baselines import common_neighbours, popularity
 from graphtune.demo.code import Code
-from graphtune.demo.story import FINE_TUNED, PRETRAINED, Contest, Plan, Story, kept, plain, shown
+from graphtune.demo.story import FINE_TUNED, PRETRAINED, Contest, Plan, Story, command, kept, plain, shown
 from graphtune.evaluate import evaluate_recommendations
 from graphtune.io import from_frame
-from graphtune.models import LightGCN, Model
+from graphtune.models import DeepWalk, Model
 from graphtune.split import Split, split_interactions
 from graphtune.tasks import Recommendation, finetune, pretrain
 
@@ -26,11 +26,10 @@ def recommender_story(plan: Plan, packages: dict[str, Code]) -> Story:
     graph, _ = from_frame(frame, kind="events", cleaning=Cleaning(k_core=CORE))
     split = split_interactions(graph)
     task = Recommendation(split, loss="full-softmax")
-    learn = TrainConfig(epochs=plan.epochs(20), batch_size=1024, lr=0.005, l2=1e-4, eval_every=5)
     adapt = TrainConfig(
-        epochs=plan.epochs(40), batch_size=1024, lr=0.005, schedule="cosine", l2=1e-2, eval_every=2, patience=5
+        epochs=plan.epochs(60), batch_size=1024, lr=0.01, schedule="cosine", l2=0.1, eval_every=2, patience=8
     )
-    pretrained = pretrain(LightGCN(dim=64, layers=2), split, learn)
+    pretrained = pretrain(DeepWalk(dim=64, walks_per_node=10, walk_length=40, window=5), split)
     tuned = finetune(pretrained.model, task, adapt)
     scores = (
         plain("popularity", evaluate_recommendations(popularity(split.train), split)),
@@ -46,15 +45,26 @@ def recommender_story(plan: Plan, packages: dict[str, Code]) -> Story:
         "events; of each file 70 % to learn from, 20 % to choose by, 10 % to test on",
     )
     contest = Contest("Which other names does a file use?", ("ndcg_20", "recall_20"), scores)
-    return Story(NAME, "A recommender", read, (contest,), (_example(tuned.model, split),))
+    file = _most_held_back(split)
+    ask = command("recommend", plan.out / NAME / FINE_TUNED, file, "-k", "5")
+    notes = (
+        "DeepWalk learns from the structure alone which nodes are near one another, not which items to put first: "
+        "that is what fine-tuning adds",
+        _example(tuned.model, split, file),
+    )
+    return Story(NAME, "A recommender", read, (contest,), notes, ask)
 
 
-def _example(model: Model, split: Split) -> str:
-    """What the file with the most uses held back should use, and whether it does."""
-    hidden = split.graph.take_edges(split.part > 0).adjacency("out")
-    row = int(hidden.degree.argmax())
-    really = set(hidden.indices[hidden.indptr[row] : hidden.indptr[row + 1]].tolist())
-    (file,) = model.ids.values([row])
+def _most_held_back(split: Split) -> str:
+    """The file with the most uses held back."""
+    row = int(split.graph.take_edges(split.part > 0).adjacency("out").degree.argmax())
+    return str(split.graph.ids.values([row])[0])
+
+
+def _example(model: Model, split: Split, file: str) -> str:
+    """What a file should use, and whether it does."""
+    edges = split.graph.edges[:, split.part > 0]
+    really = set(edges[1, edges[0] == split.graph.ids.index([file], "user")].tolist())
     best = [name for name, _ in model.recommend(file, 5)]
     marks = ["yes" if at in really else "no" for at in model.ids.index(best, "item").tolist()]
     answers = shown(f"{name} ({mark})" for name, mark in zip(best, marks))

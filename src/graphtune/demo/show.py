@@ -32,7 +32,7 @@ def story_text(number: int, story: Story, out: Path) -> str:
     for contest in story.contests:
         lines += ["", contest.title, _table(contest, out)]
         lines += [_gain(contest, model, test) for model, test in contest.gains().items()]
-    return "\n".join([*lines, "", *(_item(line) for line in story.notes), ""])
+    return "\n".join([*lines, "", *(_item(line) for line in story.notes), f"  Ask it: {story.ask}", ""])
 
 
 def _table(contest: Contest, out: Path) -> str:

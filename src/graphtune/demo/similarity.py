@@ -17,6 +17,7 @@ from graphtune.demo.story import (
     Plan,
     Score,
     Story,
+    command,
     kept,
     plain,
     shown,
@@ -49,8 +50,10 @@ def similarity_story(plan: Plan) -> Story:
         f"{len(split.train_nodes)} labels to learn from, {len(split.valid_nodes)} to choose by, "
         f"{len(split.test_nodes):,} to test on",
     )
-    notes = [_karate(plan), _miserables(plan), _florentine(plan)]
-    return Story(NAME, "A similarity graph", read, (_classes(plan, split), _communities(plan, split)), tuple(notes))
+    contests = (_classes(plan, split), _communities(plan, split))
+    notes = (_karate(plan), _miserables(plan), _florentine(plan))
+    ask = command("neighbors", plan.out / NAME / COMMUNITIES, "0", "-k", "5")
+    return Story(NAME, "A similarity graph", read, contests, notes, ask)
 
 
 def digits() -> Graph:

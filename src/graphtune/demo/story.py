@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -88,6 +89,7 @@ class Story:
         read: what was read, a line each.
         contests: the scores.
         notes: what the models say of the data, a line each.
+        ask: a command that asks a saved model for more.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Story:
     read: tuple[str, ...]
     contests: tuple[Contest, ...]
     notes: tuple[str, ...]
+    ask: str
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON can say it."""
@@ -107,8 +110,8 @@ class Story:
             }
             for contest in self.contests
         ]
-        read, notes = list(self.read), list(self.notes)
-        return {"name": self.name, "title": self.title, "read": read, "contests": contests, "notes": notes}
+        lines = {"read": list(self.read), "notes": list(self.notes), "ask": self.ask}
+        return {"name": self.name, "title": self.title, "contests": contests, **lines}
 
 
 def kept(plan: Plan, name: str, role: str, result: Result, task: Task, split: Split | None = None) -> Score:
@@ -130,6 +133,11 @@ def plain(method: str, evaluation: Evaluation) -> Score:
     """The score of a method without a model."""
     means = {name: bootstrap_interval(scores) for name, scores in evaluation.per_query.items()}
     return Score(method, BASELINE, means, evaluation.per_query)
+
+
+def command(*words: object) -> str:
+    """A graphtune command as one types it."""
+    return shlex.join(["graphtune", *map(str, words)])
 
 
 def shown(names: Iterable[object]) -> str:

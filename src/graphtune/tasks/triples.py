@@ -56,11 +56,11 @@ class TripleCompletion:
     def defaults(self) -> TrainConfig:
         return TrainConfig(
             epochs=50,
-            batch_size=1024,
+            batch_size=512,
             lr=0.05,
             optimizer="adagrad",
             schedule="cosine",
-            n3=0.05,
+            n3=0.01,
             eval_every=2,
             patience=5,
         )

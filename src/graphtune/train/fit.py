@@ -17,6 +17,7 @@ from graphtune.models.base import Model
 from graphtune.sampling import Sampler
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.loggers import Logger
+from graphtune.train.numeric import numeric_mode
 from graphtune.train.progress import Reporter
 from graphtune.train.schedule import rate
 from graphtune.train.steps import Step, make_step
@@ -108,8 +109,6 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
         DataError: the checkpoint belongs to another run.
     """
     torch.manual_seed(config.seed)
-    torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
     model.to(_device(config.device))
     step = make_step(model, training.objective, config)
     store = None if run.checkpoints is None else Checkpoints(run.checkpoints)
@@ -118,7 +117,8 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
         raise bad("training", "fit", "something to learn from: edges or labelled nodes", "none")
     total = config.epochs * training.sampler.num_batches
     stopped = _out_of_patience(state, config)
-    with Reporter(training.name, total, state.step, run.quiet) as reporter:
+    reporter = Reporter(training.name, total, state.step, run.quiet)
+    with numeric_mode(config.deterministic), reporter:
         while state.epoch < config.epochs and not stopped:
             begin, losses = time.monotonic(), 0.0
             model.train()
