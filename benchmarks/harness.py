@@ -37,7 +37,7 @@ def finish(name: str, figures: dict[str, float], args: argparse.Namespace, **det
             "quick": args.quick,
             "seeds": args.seeds,
             "details": details,
-            "command": " ".join(["python", *sys.argv]),
+            "command": _command(),
             "machine": machine(),
             "date": time.strftime("%Y-%m-%d"),
         }
@@ -59,6 +59,15 @@ def machine() -> dict[str, Any]:
 def mean_and_spread(values: list[float]) -> str:
     """ "0.812 +- 0.004 (n=10)"."""
     return f"{np.mean(values):.4f} +- {np.std(values):.4f} (n={len(values)})"
+
+
+def _command() -> str:
+    """What was typed, without where the results go."""
+    words = sys.argv[1:]
+    if "--json" in words:
+        at = words.index("--json")
+        words = words[:at] + words[at + 2 :]
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
 
 
 def _processor() -> str:

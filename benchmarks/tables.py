@@ -17,7 +17,7 @@ def table() -> str:
         record = json.loads(path.read_text())
         machine = record["machine"]
         machines.add(f"{machine['processor']}, {machine['cores']} cores, torch {machine['versions']['torch']}")
-        command = record["command"].split(" --json")[0].replace("python ", "")
+        command = record["command"].removeprefix("python benchmarks/")
         for number, (figure, value) in enumerate(record["figures"].items()):
             name = f"`{command}`" if number == 0 else ""
             lines.append(f"| {name} | {figure} | {value:g} | {record['seeds']} |")
