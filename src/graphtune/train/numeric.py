@@ -15,11 +15,13 @@ def numeric_mode(deterministic: bool) -> Iterator[None]:
     flushed, strict = _flushes(), torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    if deterministic != strict:  # the call imports torch's compiler, which takes seconds
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(strict, warn_only=warns)
+        if deterministic != strict:
+            torch.use_deterministic_algorithms(strict, warn_only=warns)
         torch.set_flush_denormal(flushed)
 
 
