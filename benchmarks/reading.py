@@ -11,8 +11,6 @@ suffers less from other work on the machine. The last line is the result as JSON
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,6 +26,7 @@ from graphtune.io.assemble import build_graph, read_rows
 from graphtune.io.edges import EDGES
 from graphtune.io.layout import TextOptions
 from graphtune.io.tables import open_table
+from harness import arguments, finish
 
 
 def write_edges(path: Path, num_edges: int) -> None:
@@ -77,9 +76,7 @@ def best_times(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How fast an edge list with string ids becomes a graph.")
-    parser.add_argument("--quick", action="store_true", help="1 million edges")
-    parser.add_argument("--json", type=Path, help="also write the result to this file")
+    parser = arguments(__doc__, seeds=1)
     parser.add_argument("--repeats", type=int, default=3, help="turns of each run")
     options = parser.parse_args()
     size, num_edges = ("1m", 1_000_000) if options.quick else ("10m", 10_000_000)
@@ -97,10 +94,7 @@ def main() -> None:
         f"processor_seconds_{size}_pandas": processor["pandas"],
     }
     rounded = {name: round(figure, 3) for name, figure in figures.items()}
-    result = json.dumps({"benchmark": "reading", "figures": rounded})
-    if options.json:
-        options.json.write_text(result + "\n")
-    print(result)
+    finish("reading", rounded, options)
 
 
 if __name__ == "__main__":
