@@ -128,9 +128,9 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "start that knows no id": (
         ("embed", "friends.csv", "--start", "wordy.vec", *NEW[:2], "--dim", "3"), 2, ("knows none", "n2"),
     ),
-    "unknown node": (("neighbors", "friends", "n99"), 2, ("'n99'", "Ids look like 'n")),
+    "unknown node": (("neighbors", "friends", "n99"), 2, ("'n99'", "Did you mean n9")),
     "unknown user": (("recommend", "log", "u99"), 2, ("user ids", "'u99'", "Ids look like")),
-    "unknown end of a pair": (("predict", "friends", "n0", "n99"), 2, ("'n99'", "Ids look like")),
+    "unknown end of a pair": (("predict", "friends", "n0", "n99"), 2, ("'n99'", "Did you mean n9")),
     "unknown relation": (("predict", "facts", "p0", "hates", "?"), 2, ("'hates'", "'lives_in'")),
     "an id of two kinds": (("neighbors", "log", "3"), 2, ("--kind user",)),
     "half a pair": (("predict", "friends", "n0"), 2, ("pairs of ids",)),

@@ -254,6 +254,16 @@ def test_vectors_come_back(format: str, suffix: str, tmp_path: Path) -> None:
     assert np.allclose(other.encode(), model.encode(), atol=1e-6)
 
 
+def test_word2vec_keeps_users_and_items_apart(tmp_path: Path) -> None:
+    ids = gt.NodeIds.of([7, 8], [7, 9], kinds=("user", "item"))
+    graph = gt.Graph(np.array([[0, 1], [2, 3]]), ids, directed=True)
+    model, other = (gt.BPRMF(dim=4).build(graph, seed) for seed in (1, 2))
+    write_vectors(tmp_path / "v.txt", vectors_of(model), "word2vec")
+    report = start_from(other, read_vectors(tmp_path / "v.txt"))
+    assert (report.known, report.new, report.ignored) == (4, 0, 0)
+    assert np.allclose(other.encode(), model.encode(), atol=1e-6)
+
+
 def test_npy_is_the_matrix_in_row_order(tmp_path: Path) -> None:
     model = gt.DeepWalk(dim=4).build(ring())
     write_vectors(tmp_path / "v.npy", vectors_of(model), "npy")

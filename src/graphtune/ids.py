@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from graphtune.check import DataError, bad, one_of
 
 NODE = "node"
+SEARCHED = 10_000  # ids of a kind that are compared with a misspelt one
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,7 @@ class NodeIds:
         if missing == "raise" and (rows < 0).any():
             value = wanted[int((rows < 0).argmax())].as_py()
             what = "known " + (f"{kind} ids" if kind else "node ids")
-            raise bad("ids", "NodeIds.index", what, value, f"Ids look like {self._examples(kind)}.")
+            raise bad("ids", "NodeIds.index", what, value, self._hint(str(value), kind))
         return rows
 
     def values(self, rows: np.ndarray | Sequence[int]) -> list[Any]:
@@ -117,9 +119,14 @@ class NodeIds:
         found = pc.index_in(_cast(wanted, block.type), value_set=block).fill_null(-1).to_numpy(zero_copy_only=False)
         return np.where(found >= 0, found.astype(np.int64) + span.start, -1)
 
-    def _examples(self, kind: str | None) -> str:
-        block = self.blocks[self.kinds.index(kind) if kind else 0]
-        return ", ".join(repr(v) for v in block[:3].to_pylist()) or "(there are none)"
+    def _hint(self, wanted: str, kind: str | None) -> str:
+        """What a wrong id may have meant."""
+        blocks = self.blocks if kind is None else (self.blocks[self.kinds.index(kind)],)
+        names = [str(v) for block in blocks for v in block[:SEARCHED].to_pylist()]
+        near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.75)
+        if near:
+            return f"Did you mean {' or '.join(near)}?"
+        return f"Ids look like {', '.join(repr(v) for v in blocks[0][:3].to_pylist()) or '(there are none)'}."
 
 
 def id_array(ids: Iterable[Any], mixed_as_text: bool = False) -> pa.Array:

@@ -153,12 +153,21 @@ def start_from_model(model: Model, other: Model) -> StartReport:
 def _rows(model: Model, vectors: Vectors) -> np.ndarray:
     """[n] the model's row of each vector, -1 where its graph has no such node."""
     rows = np.full(len(vectors.ids), -1, dtype=np.int64)
-    kinds = np.array(vectors.kinds) if vectors.kinds is not None else None
     for kind in model.ids.kinds:
-        of_kind = np.arange(len(rows)) if kinds is None else np.flatnonzero(kinds == kind)
-        found = model.ids.index([vectors.ids[i] for i in of_kind], kind, missing="mark")
-        rows[of_kind] = np.maximum(rows[of_kind], found)
+        of_kind, names = _of_kind(vectors, kind, len(model.ids.kinds) > 1)
+        rows[of_kind] = np.maximum(rows[of_kind], model.ids.index(names, kind, missing="mark"))
     return rows
+
+
+def _of_kind(vectors: Vectors, kind: str, several: bool) -> tuple[np.ndarray, list[Any]]:
+    """Positions and ids of the vectors of a kind; those of unknown kind may say it as word2vec files do, `user:7`."""
+    if vectors.kinds is not None:
+        at = np.flatnonzero(np.array(vectors.kinds) == kind)
+        return at, [vectors.ids[i] for i in at]
+    names = vectors.ids
+    if several:
+        names = [name.removeprefix(f"{kind}:") if isinstance(name, str) else name for name in names]
+    return np.arange(len(names)), names
 
 
 def _write_parquet(path: Path, vectors: Vectors) -> None:

@@ -36,7 +36,7 @@ def recommend(directory: str, user: str, k: int, own: str | None) -> dict[str, A
     """The best targets for a user, without those it has in any part of the data."""
     integer("-k", "recommend", k, 1)
     stored = open_directory(directory, own_recipes(own))
-    found = _knowing_all(stored).recommend(user, k)
+    found = stored.model.recommend(user, k, known=whole_graph(stored))
     return {"user": user, "items": [{"id": i, "score": score} for i, score in found]}
 
 
@@ -71,12 +71,6 @@ def show_predictions(result: dict[str, Any]) -> None:
         rows = [[" ".join(map(str, s["edge"])), f"{s['score']:.4f}"] for s in result["scores"]]
         table("", ("edge", "score"), rows)
         lines("A higher score is likelier; scores are of one model, not probabilities.")
-
-
-def _knowing_all(stored: Stored) -> Model:
-    """The model, which takes every edge for known, also those that were kept aside to test it."""
-    stored.model.graph = whole_graph(stored)
-    return stored.model
 
 
 def _pairs(model: Model, names: Sequence[str]) -> dict[str, Any]:

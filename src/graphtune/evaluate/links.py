@@ -32,7 +32,7 @@ def evaluate_links(model: Model, split: Split, part: int = TEST, seed: int = 0, 
         limit: judge this many of the part's edges, chosen by the seed, instead of all: quick enough for every epoch.
     """
     positive = (split.valid if part == VALID else split.test).edges
-    known = split.graph.take_edges(split.part <= part).adjacency("out")
+    known = split.through(part).adjacency("out")
     n = split.graph.num_nodes
     rng = np.random.default_rng([seed, part])
     if limit is not None and limit < positive.shape[1]:

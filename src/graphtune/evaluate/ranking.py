@@ -34,7 +34,7 @@ def evaluate_recommendations(model: Model, split: Split, part: int = TEST, k: in
     graph = split.graph
     targets = graph.ids.rows("item") if graph.is_bipartite_events else range(graph.num_nodes)
     users = np.arange(graph.num_nodes) if not graph.is_bipartite_events else np.array(graph.ids.rows("user"))
-    n, seen = graph.num_nodes, split.observed(part)
+    n, seen = graph.num_nodes, split.train if part == VALID else split.through(VALID)
     to_find = _to_find(split.valid if part == VALID else split.test, seen)
     relevant = np.bincount(to_find // n, minlength=n)
     asked = users[relevant[users] > 0]

@@ -315,10 +315,16 @@ class Model(nn.Module):
         best = cosine.topk(min(k, len(span) - 1))
         return list(zip(self.ids.values(best.indices.cpu().numpy() + span.start), best.values.tolist()))
 
-    def recommend(self, user: Any, k: int = 10) -> list[tuple[Any, float]]:
+    def recommend(self, user: Any, k: int = 10, known: Graph | None = None) -> list[tuple[Any, float]]:
         """The `k` targets with the highest score for `user`, best first, those it already has left out.
 
         In a log of events these are items; in any other graph without relations, new neighbours.
+
+        Args:
+            user: the user's id, or a node's.
+            k: how many.
+            known: a graph on the same nodes whose edges are left out; without it the one that the model learned from,
+                which for a split is its train part.
         """
         k = integer("k", "Model.recommend", k, 1)
         if self.graph.relation_ids is not None:
@@ -329,14 +335,16 @@ class Model(nn.Module):
                 user,
                 "Use `predict` instead.",
             )
+        if known is not None and known.ids != self.ids:
+            raise bad("known", "Model.recommend", "a graph on the nodes of the model", f"{len(known.ids)} other nodes")
         events = self.graph.is_bipartite_events
         row = int(self.ids.index([user], "user" if events else None)[0])
         span = self.ids.rows("item") if events else range(self.graph.num_nodes)
         candidates = np.arange(span.start, span.stop)
         scores = self.frozen().cross(np.array([row]), span)[0]
-        csr = self.graph.adjacency("out")
-        known = np.append(csr.indices[csr.indptr[row] : csr.indptr[row + 1]], row)
-        scores[known[(known >= span.start) & (known < span.stop)] - span.start] = -np.inf
+        csr = (known or self.graph).adjacency("out")
+        has = np.append(csr.indices[csr.indptr[row] : csr.indptr[row + 1]], row)
+        scores[has[(has >= span.start) & (has < span.stop)] - span.start] = -np.inf
         best = np.argsort(-scores, kind="stable")[:k]
         best = best[scores[best] > -np.inf]
         return list(zip(self.ids.values(candidates[best]), scores[best].tolist()))

@@ -105,6 +105,19 @@ class Split:
             return self.graph if self.edge_part is None else self.graph.take_edges(self.edge_part <= part)
         return self.graph.take_edges(self.part < max(part, VALID))
 
+    def through(self, part: int) -> Graph:
+        """All nodes, with the edges of every part up to `part`: the known positives when `part` is evaluated."""
+        one_of("part", "Split.through", part, (VALID, TEST))
+        return self._through_valid if part == VALID else self._through_test
+
+    @cached_property
+    def _through_valid(self) -> Graph:
+        return self.graph.take_edges(self.part <= VALID)
+
+    @cached_property
+    def _through_test(self) -> Graph:
+        return self.graph.take_edges(self.part <= TEST)
+
     def audit(self, raise_on_leak: bool = True) -> tuple[Finding, ...]:
         """Look for everything by which one part could tell of another.
 

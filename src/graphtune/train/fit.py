@@ -182,13 +182,13 @@ def _keep_best(
     model: Model,
     best: dict[str, Tensor],
 ) -> tuple[bool, dict[str, Tensor]]:
-    """Whether patience has run out, and the best weights so far."""
+    """Whether patience has run out, and the best weights so far: the last of equals, which learned the longest."""
     if monitor is None:
         return False, best
-    if row[monitor] > state.best:
-        state.best, state.best_epoch, state.waited = row[monitor], state.epoch, 0
-        return False, {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    state.waited += 1
+    state.waited = 0 if row[monitor] > state.best else state.waited + 1
+    if row[monitor] >= state.best:
+        state.best, state.best_epoch = row[monitor], state.epoch
+        best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     return _out_of_patience(state, config), best
 
 
@@ -202,6 +202,8 @@ def _save(
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in best.items()}
     tensors["rng"] = torch.get_rng_state()
+    if model.device.type == "cuda":
+        tensors["rng_cuda"] = torch.cuda.get_rng_state(model.device)
     store.save(state.step, tensors, step.state_dict(), {"run": asdict(state), "config": asdict(config)})
 
 
@@ -224,5 +226,7 @@ def _restore(store: Checkpoints, model: Model, step: Step, config: TrainConfig) 
         raise DataError(f"The checkpoint in {store.directory} must fit this model. Found: {reason}") from None
     step.load_state_dict(optimizer)
     torch.set_rng_state(tensors["rng"])
+    if model.device.type == "cuda" and "rng_cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["rng_cuda"], model.device)
     best = {k[len("best.") :]: v for k, v in tensors.items() if k.startswith("best.")}
     return _State(**rest["run"]), best
