@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' tensors are small; waiting threads only cost
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # what the tests compute is small; waiting threads only cost
 
 
 @pytest.fixture(scope="session")
@@ -15,11 +15,3 @@ def data() -> Path:
     if not root or not Path(root).is_dir():
         pytest.skip("GRAPHTUNE_DATA does not name a directory of data sets")
     return Path(root)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Kernels on one thread: the tests' arrays are small, and a busy machine punishes waiting threads."""
-    import numba
-
-    numba.set_num_threads(1)

@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "graphtune"
 
 # Each unit is a module or a package; it may import from the lines above its own, and from itself.
 LAYERS = (
-    ("check", "card", "threads"),
+    ("check", "card"),
     ("ids", "findings", "files", "config", "kernels"),
     ("graph", "batch"),
     ("clean", "split", "convert", "metrics", "statistics", "sampling", "objectives"),

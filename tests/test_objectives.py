@@ -2,7 +2,6 @@
 
 import math
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -280,14 +279,6 @@ def test_factors_of_complex_rows_are_moduli():
 # ---- fused steps --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def one_thread():
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(before)
-
-
 GRAPH = Graph(np.array([[0, 1, 2], [3, 4, 5]]), NodeIds.range(12), directed=True)
 PLAIN = TrainConfig(optimizer="sgd", lr=1e-4, device="cpu")
 
@@ -301,7 +292,7 @@ PLAIN = TrainConfig(optimizer="sgd", lr=1e-4, device="cpu")
         (LINE(dim=4, order="both"), BothOrders()),
     ],
 )
-def test_fused_step_equals_autograd(one_thread, recipe, objective):
+def test_fused_step_equals_autograd(recipe, objective):
     """At a tiny rate one fused pass is one plain step of -lr times the gradient of the summed loss."""
     model = scrambled(recipe.build(GRAPH))
     twin = model.copy()
@@ -316,8 +307,8 @@ def test_fused_step_equals_autograd(one_thread, recipe, objective):
     loss = fused(batch, 1.0)
     losses = objective(twin, batch).values
     losses.sum().backward()
-    if not isinstance(objective, SkipGram):  # whose loss is over one pair a centre
-        assert loss == pytest.approx(losses.mean().item(), rel=1e-3)
+    if not isinstance(objective, SkipGram):  # of so few the loss is measured on the first
+        assert loss == pytest.approx(losses[0].item(), rel=1e-3)
     for (name, new), old in zip(model.named_parameters(), twin.parameters()):
         if old.grad is None:
             assert name == "scorer.log_scale" and torch.equal(new, old)
@@ -343,11 +334,3 @@ def test_fused_step_equals_autograd(one_thread, recipe, objective):
 def test_what_the_kernels_do_not_know_takes_autograd(recipe, objective, options):
     config = TrainConfig(**{"optimizer": "sgd", "device": "cpu", **options})
     assert isinstance(make_step(recipe.build(GRAPH), objective, config), AutogradStep)
-
-
-def test_deterministic_fused_step_gives_the_threads_back():
-    before = numba.get_num_threads()
-    model = scrambled(LINE(dim=4, order="first").build(GRAPH))
-    step = make_step(model, EdgeProximity(), TrainConfig(optimizer="sgd", deterministic=True, device="cpu"))
-    step(batch_of([0], [1], [[2]]), 1.0)
-    assert numba.get_num_threads() == before

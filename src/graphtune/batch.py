@@ -11,10 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphtune.threads import keep_torch_threads
-
-keep_torch_threads()
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -23,7 +19,7 @@ class Batch:
     Attributes:
         source: [B] int64 nodes.
         target: [B] int64 nodes.
-        negative: [B, K] int64 nodes of each example, or [K] shared by all.
+        negative: int64 nodes: [B, K] of each example, [K] shared by all, or [ceil(B / 2), K] shared by two in a row.
         relation: [B] int64; relation r read backwards is r + R.
         weight: [B] float32 weight of each example's loss.
         label: [B] int64 classes, [B, C] float32 indicators, or [B] float32 values.
@@ -38,6 +34,13 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def own_negative(self) -> Tensor:
+        """[B, K] negatives of each example, or [K] where all share them."""
+        assert self.negative is not None
+        if self.negative.ndim == 1 or len(self.negative) == len(self):
+            return self.negative
+        return self.negative.repeat_interleave(2, dim=0)[: len(self)]
 
     def to(self, device: torch.device) -> Batch:
         moved = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,7 +44,7 @@ class Fused(Protocol):
         """Whether `update` knows the encoder and the scorer."""
         ...
 
-    def update(self, model: Any, batch: Any, lr: float) -> float: ...
+    def update(self, model: Any, batch: Any, lr: float, threads: int | None = None) -> float: ...
 
 
 def _tables(model: Any) -> tuple[Any, Any]:
@@ -70,9 +71,9 @@ class SkipGram:
     def can_update(self, model: Any) -> bool:
         return model.encoder.in_kernels and model.scorer.in_kernels and hasattr(model.scorer, "weight")
 
-    def update(self, model: Any, batch: WalkBatch, lr: float) -> float:
+    def update(self, model: Any, batch: WalkBatch, lr: float, threads: int | None = None) -> float:
         source, target = _tables(model)
-        return train_walks(source, target, batch.walks, batch.reach, batch.negative, lr)
+        return train_walks(source, target, batch.walks, batch.reach, batch.negative, lr, threads)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class EdgeProximity:
 
     With a `Dot` scorer this is first-order proximity, with `Context` second-order; on a GNN encoder it is the graph
     autoencoder's reconstruction loss with sampled non-edges. Noise equal to v is left out.
-    Needs `source`, `target` and `negative` [B, K]; `update` needs a `Lookup` encoder with one of these scorers.
+    Needs `source`, `target` and `negative`; `update` needs a `Lookup` encoder with one of these scorers.
     """
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
@@ -89,25 +90,28 @@ class EdgeProximity:
         query, key, noise, factors = _pair_and_noise(model, batch)
         positive = F.softplus(-model.scorer.pair(query, key))
         wrong = F.softplus(_noise_scores(model, query, noise))
-        wrong = wrong.masked_fill(batch.negative == batch.target[:, None], 0.0)
+        wrong = wrong.masked_fill(batch.own_negative() == batch.target[:, None], 0.0)
         return Losses(positive + wrong.sum(-1), factors)
 
     def can_update(self, model: Any) -> bool:
         return model.encoder.in_kernels and model.scorer.in_kernels
 
-    def update(self, model: Any, batch: Batch, lr: float) -> float:
+    def update(self, model: Any, batch: Batch, lr: float, threads: int | None = None) -> float:
         assert batch.target is not None and batch.negative is not None
         source = model.encoder.weight.detach().numpy()
         own = getattr(model.scorer, "weight", None)
         target = source if own is None else own.detach().numpy()
-        return train_edges(source, target, batch.source.numpy(), batch.target.numpy(), batch.negative.numpy(), lr)
+        head, tail, negative = (t.numpy() for t in (batch.source, batch.target, batch.negative))
+        if negative.ndim == 1:
+            negative = np.tile(negative, (-(-len(head) // 2), 1))
+        return train_edges(source, target, head, tail, negative, lr, threads)
 
 
 @dataclass(frozen=True)
 class BPR:
     """-log s(score(u, v) - score(u, n)), the mean over the negatives (Rendle et al., 2009).
 
-    Needs `source`, `target` and `negative` [B, K] or [K].
+    Needs `source`, `target` and `negative`.
     """
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
@@ -120,7 +124,7 @@ class BPR:
 class SampledSoftmax:
     """-log of v's share in exp(score / temperature) over v and the negatives (Jean et al., 2015; InfoNCE).
 
-    A negative equal to v is left out. Needs `source`, `target` and `negative` [B, K] or [K].
+    A negative equal to v is left out. Needs `source`, `target` and `negative`.
 
     Attributes:
         temperature: scores are divided by it.
@@ -138,7 +142,7 @@ class SampledSoftmax:
         positive = model.scorer.pair(query, key) / self.temperature
         wrong = _noise_scores(model, query, noise) / self.temperature
         lowest = torch.finfo(wrong.dtype).min  # infinity would make the gradient of a fully masked row NaN
-        wrong = wrong.masked_fill(batch.negative == batch.target[:, None], lowest)
+        wrong = wrong.masked_fill(batch.own_negative() == batch.target[:, None], lowest)
         return Losses(torch.logaddexp(positive, wrong.logsumexp(1)) - positive, factors)
 
 
@@ -174,7 +178,7 @@ class SelfAdversarial:
     """-log s(margin + f(h,r,t)) - sum_k w_k log s(-margin - f(h,r,n_k)), w = softmax(temperature * f), no gradient
     through w (Sun et al., 2019, equation 6).
 
-    Needs `source`, `target`, `relation` and `negative` [B, K] or [K].
+    Needs `source`, `target`, `relation` and `negative`.
 
     Attributes:
         margin: distance at which a triple is as likely as not.
@@ -243,11 +247,12 @@ class Regress:
 
 def _pair_and_noise(model: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
     """Query [B, Q], key [B, Q] and noise keys ([B, K, Q] or [K, Q]) of a batch, with the factors to penalise."""
-    assert batch.target is not None and batch.negative is not None
-    source, target, noise = model.rows(batch.source, batch.target, batch.negative)
+    assert batch.target is not None
+    negative = batch.own_negative()
+    source, target, noise = model.rows(batch.source, batch.target, negative)
     query = model.scorer.query(source, batch.relation)
     key = model.scorer.key(target, batch.target)
-    noise_key = model.scorer.key(noise, batch.negative)
+    noise_key = model.scorer.key(noise, negative)
     return query, key, noise_key, _factors(model, batch, source, key)
 
 

@@ -130,12 +130,14 @@ class Negatives:
         count: K per example, or in all when `shared`.
         noise: "uniform", or "degree" for degree^0.75.
         shared: one set for the whole batch.
+        pairs: one set for two examples in a row, as the fused step of LINE reads them.
         unknown: never a known positive of the source (uniform, not shared), unless it knows everything.
     """
 
     count: int
     noise: str = "uniform"
     shared: bool = False
+    pairs: bool = False
     unknown: bool = False
 
 
@@ -195,7 +197,8 @@ class EdgeSampler:
         if how.unknown:
             csr = self.graph.adjacency("out")
             return unknown_targets(csr.indptr, csr.indices, source, how.count, low, high, seed)
-        shape = (how.count,) if how.shared else (len(source), how.count)
+        sets = -(-len(source) // 2) if how.pairs else len(source)
+        shape = (how.count,) if how.shared else (sets, how.count)
         if how.noise == "degree":
             return self._noise.draw(int(np.prod(shape)), seed).reshape(shape) + low
         return rng.integers(low, high, shape)

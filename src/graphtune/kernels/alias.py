@@ -1,12 +1,13 @@
 """Walker's alias method (Vose, 1991): draws from a discrete distribution in constant time."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from graphtune.kernels.parallel import in_blocks
 from graphtune.kernels.random import advance, stream, uniform
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fill(weight, begin, end, accept, other):
     n = end - begin
     total = 0.0
@@ -43,21 +44,25 @@ def _fill(weight, begin, end, accept, other):
         other[begin + small[i]] = small[i]
 
 
-@njit(cache=True, parallel=True)
-def _fill_rows(indptr, weight, accept, other):
-    for row in prange(len(indptr) - 1):
+@njit(cache=True, nogil=True)
+def _fill_rows(begin, end, indptr, weight, accept, other):
+    for row in range(begin, end):
         if indptr[row + 1] > indptr[row]:
             _fill(weight, indptr[row], indptr[row + 1], accept, other)
 
 
-@njit(cache=True, parallel=True)
-def _draw(accept, other, n, seed, out):
-    size = len(accept)
-    for i in prange(n):
-        state = advance(stream(seed, i))
-        at = int(uniform(state) * size)
-        state = advance(state)
-        out[i] = at if uniform(state) < accept[at] else other[at]
+@njit(cache=True, nogil=True)
+def draw(accept, other, state):
+    """A cell of an alias table by one number: its whole part picks a cell, its fraction keeps or leaves it."""
+    x = uniform(state) * len(accept)
+    cell = int(x)
+    return cell if x - cell < accept[cell] else np.int64(other[cell])
+
+
+@njit(cache=True, nogil=True)
+def _draw(begin, end, accept, other, seed, out):
+    for i in range(begin, end):
+        out[i] = draw(accept, other, advance(stream(seed, i)))
 
 
 def alias_rows(indptr: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +77,8 @@ def alias_rows(indptr: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.n
     """
     accept = np.empty(len(weight), dtype=np.float32)
     other = np.empty(len(weight), dtype=np.int32)
-    _fill_rows(indptr.astype(np.int64), weight.astype(np.float64), accept, other)
+    arguments = indptr.astype(np.int64), weight.astype(np.float64), accept, other
+    in_blocks(_fill_rows, len(indptr) - 1, *arguments, block=1 << 16)
     return accept, other
 
 
@@ -92,5 +98,5 @@ class Alias:
     def draw(self, n: int, seed: int) -> np.ndarray:
         """[n] int64 positions; the same for a seed whatever the number of threads."""
         out = np.empty(n, dtype=np.int64)
-        _draw(self.accept, self.other, n, np.uint64(seed), out)
+        in_blocks(_draw, n, self.accept, self.other, np.uint64(seed), out, block=1 << 16)
         return out

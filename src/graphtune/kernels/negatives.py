@@ -1,17 +1,18 @@
 """Negative targets that are not known positives."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from graphtune.kernels.parallel import in_blocks
 from graphtune.kernels.random import advance, stream, uniform
-from graphtune.kernels.walks import _has_edge
+from graphtune.kernels.walks import has_edge
 
 _TRIES = 20
 
 
-@njit(cache=True, parallel=True)
-def _unknown(indptr, indices, source, low, high, seed, out):
-    for b in prange(len(source)):
+@njit(cache=True, nogil=True)
+def _unknown(begin, end, indptr, indices, source, low, high, seed, out):
+    for b in range(begin, end):
         state = stream(seed, b)
         for k in range(out.shape[1]):
             for tries in range(_TRIES + high - low):
@@ -20,7 +21,7 @@ def _unknown(indptr, indices, source, low, high, seed, out):
                     out[b, k] = low + int(uniform(state) * (high - low))
                 else:
                     out[b, k] = low + (out[b, k] - low + 1) % (high - low)
-                if out[b, k] != source[b] and not _has_edge(indptr, indices, source[b], out[b, k]):
+                if out[b, k] != source[b] and not has_edge(indptr, indices, source[b], out[b, k]):
                     break
 
 
@@ -45,5 +46,6 @@ def unknown_targets(
         [B, count] int64.
     """
     out = np.empty((len(source), count), dtype=np.int64)
-    _unknown(indptr, indices, source.astype(np.int64), low, high, np.uint64(seed), out)
+    arguments = indptr, indices, source.astype(np.int64), low, high, np.uint64(seed), out
+    in_blocks(_unknown, len(source), *arguments, block=1024)
     return out

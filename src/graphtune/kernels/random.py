@@ -10,13 +10,13 @@ _30, _27, _31, _11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 _TO_UNIT = 1.0 / (1 << 53)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, nogil=True)
 def advance(state):
     """The next state of a generator; hand it to `uniform` for the number."""
     return np.uint64(state) + _GOLDEN
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, nogil=True)
 def mix(state):
     """64 well mixed bits of `state`."""
     z = np.uint64(state)
@@ -25,13 +25,13 @@ def mix(state):
     return z ^ (z >> _31)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, nogil=True)
 def uniform(state):
     """A float in [0, 1) from `state`."""
     return np.float64(mix(state) >> _11) * _TO_UNIT
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, nogil=True)
 def stream(seed, number):
     """The starting state of generator `number` under `seed`."""
     return mix(np.uint64(seed) ^ mix(np.uint64(number) * _GOLDEN + _GOLDEN))

@@ -11,10 +11,12 @@ summed across queries, so results do not depend on the number of threads.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from graphtune.check import bad, integer
+from graphtune.kernels.parallel import in_blocks
 
+QUERIES_A_BLOCK = 64
 BLOCK = 256  # columns compared at once before any is looked at singly
 
 
@@ -42,7 +44,7 @@ def top_k(
     columns = np.full((len(scores), k), -1, dtype=np.int64)
     best = np.full((len(scores), k), -np.inf, dtype=np.float32)
     has_nan = np.zeros(len(scores), dtype=np.bool_)
-    _top_k(scores, indptr, masked, columns, best, has_nan)
+    in_blocks(_top_k, len(scores), scores, indptr, masked, columns, best, has_nan, block=QUERIES_A_BLOCK)
     _refuse_nan("top_k", scores, has_nan)
     return columns, best
 
@@ -76,7 +78,8 @@ def realistic_ranks(
     ranks = np.empty(len(scores), dtype=np.float64)
     candidates = np.empty(len(scores), dtype=np.int64)
     has_nan = np.zeros(len(scores), dtype=np.bool_)
-    _realistic_ranks(scores, answer, indptr, known, ranks, candidates, has_nan)
+    arguments = scores, answer, indptr, known, ranks, candidates, has_nan
+    in_blocks(_realistic_ranks, len(scores), *arguments, block=QUERIES_A_BLOCK)
     _refuse_nan("realistic_ranks", scores, has_nan)
     return ranks, candidates
 
@@ -105,14 +108,14 @@ def ranks_among(score_true: np.ndarray, score_candidates: np.ndarray) -> np.ndar
     return 1 + greater + equal / 2
 
 
-@njit(cache=True, parallel=True)
-def _top_k(scores, indptr, masked, columns, best, has_nan):  # type: ignore[no-untyped-def]
-    for q in prange(len(scores)):
+@njit(cache=True, nogil=True)
+def _top_k(begin, end, scores, indptr, masked, columns, best, has_nan):  # type: ignore[no-untyped-def]
+    for q in range(begin, end):
         has_nan[q] = _select(scores[q], masked[indptr[q] : indptr[q + 1]], columns[q], best[q])
         _sort_heap(columns[q], best[q])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _select(row, mask, columns, best):  # type: ignore[no-untyped-def]
     """Leave the best of `row` in the heap (columns, best), its worst at 0. Return whether a NaN was met.
 
@@ -136,7 +139,7 @@ def _select(row, mask, columns, best):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _any_above(values, floor):  # type: ignore[no-untyped-def]
     """Whether a value is above `floor` or NaN; without a branch, so that it compiles to vector code."""
     count = np.int32(0)
@@ -145,7 +148,7 @@ def _any_above(values, floor):  # type: ignore[no-untyped-def]
     return count > 0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _sort_heap(columns, best):  # type: ignore[no-untyped-def]
     for size in range(len(best) - 1, 0, -1):
         columns[0], columns[size] = columns[size], columns[0]
@@ -153,7 +156,7 @@ def _sort_heap(columns, best):  # type: ignore[no-untyped-def]
         _sift_down(columns, best, size)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _sift_down(columns, best, size):  # type: ignore[no-untyped-def]
     """Let the entry at 0 sink to its place in a heap with the worst on top."""
     column, score, at = columns[0], best[0], 0
@@ -168,14 +171,14 @@ def _sift_down(columns, best, size):  # type: ignore[no-untyped-def]
     columns[at], best[at] = column, score
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _worse(column, score, other_column, other_score):  # type: ignore[no-untyped-def]
     return score < other_score or (score == other_score and column > other_column)
 
 
-@njit(cache=True, parallel=True)
-def _realistic_ranks(scores, answer, indptr, known, ranks, candidates, has_nan):  # type: ignore[no-untyped-def]
-    for q in prange(len(scores)):
+@njit(cache=True, nogil=True)
+def _realistic_ranks(begin, end, scores, answer, indptr, known, ranks, candidates, has_nan):  # type: ignore[no-untyped-def]
+    for q in range(begin, end):
         row = scores[q]
         own = row[answer[q]]
         greater, equal, less = _compare(row, own)
@@ -191,7 +194,7 @@ def _realistic_ranks(scores, answer, indptr, known, ranks, candidates, has_nan):
         candidates[q] = others + 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _compare(row, own):  # type: ignore[no-untyped-def]
     greater, equal, less = np.int32(0), np.int32(0), np.int32(0)
     for value in row:

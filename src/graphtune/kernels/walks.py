@@ -1,74 +1,128 @@
-"""Random walks of first and second order over CSR rows.
+"""Random walks of first and second order over CSR rows, and word2vec's random choices along them.
 
 Axes: W walks, L nodes a walk, M CSR entries. Each walk has its own generator, so a seed gives the same walks
 for any number of threads.
+
+A walk waits for memory most of the time. So each thread goes with a group of walks, a step (or a trial of one) of each
+in turn: their loads do not depend on one another and are under way together.
 """
 
-import numpy as np
-from numba import njit, prange
+from __future__ import annotations
 
+import numpy as np
+from numba import njit
+
+from graphtune.kernels.alias import draw
+from graphtune.kernels.parallel import in_blocks
 from graphtune.kernels.random import advance, stream, uniform
 
+WALKS_A_BLOCK = 512
+GROUP = 32
 
-@njit(cache=True, inline="always")
-def _neighbour(indptr, indices, accept, other, node, first, second):
-    """A neighbour of `node` drawn by edge weight, from two uniform numbers."""
+
+@njit(cache=True, nogil=True)
+def _neighbour(indptr, indices, accept, other, node, number):
+    """A neighbour of `node` drawn by edge weight from one uniform number."""
     begin = indptr[node]
-    cell = int(first * (indptr[node + 1] - begin))
-    if len(accept) > 0 and second >= accept[begin + cell]:
-        cell = other[begin + cell]
-    return indices[begin + cell]
+    x = number * (indptr[node + 1] - begin)
+    cell = np.int64(x)
+    if len(accept) > 0 and x - cell >= accept[begin + cell]:
+        cell = np.int64(other[begin + cell])
+    return np.int64(indices[begin + cell])
 
 
-@njit(cache=True)
-def _has_edge(indptr, indices, node, wanted):
-    low, high = indptr[node], indptr[node + 1]
-    while low < high:
-        middle = (low + high) >> 1
-        if indices[middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low < indptr[node + 1] and indices[low] == wanted
+@njit(cache=True, nogil=True)
+def has_edge(indptr, indices, node, wanted):
+    """Whether `wanted` is in the node's row, which ascends."""
+    low, size = indptr[node], indptr[node + 1] - indptr[node]
+    while size > 1:
+        half = size >> 1
+        low = low + half if indices[low + half] <= wanted else low
+        size -= half
+    return size == 1 and indices[low] == wanted
 
 
-@njit(cache=True)
-def _walk(indptr, indices, accept, other, start, p, q, state, out):
-    """One walk into `out`; -1 from the dead end on. Second-order steps by rejection (KnightKing, 2019)."""
-    out[:] = -1
-    out[0] = start
-    highest = max(1.0, 1.0 / p, 1.0 / q)
-    second_order = p != 1.0 or q != 1.0
-    node, previous = start, -1
-    for at in range(1, len(out)):
-        if indptr[node + 1] == indptr[node]:
+@njit(cache=True, nogil=True)
+def _first_order(begin, end, indptr, indices, accept, other, starts, seed, first_walk, restart, out):
+    length = out.shape[1]
+    node, state = np.empty(GROUP, np.int64), np.empty(GROUP, np.uint64)
+    for group in range(begin, end, GROUP):
+        size = min(GROUP, end - group)
+        for i in range(size):
+            node[i] = out[group + i, 0] = starts[group + i]
+            state[i] = stream(seed, first_walk + group + i)
+        for at in range(1, length):
+            for i in range(size):
+                if node[i] < 0:
+                    continue
+                state[i] = advance(state[i])
+                if restart > 0.0:
+                    home = uniform(state[i]) < restart
+                    state[i] = advance(state[i])
+                    if home:
+                        node[i] = out[group + i, at] = starts[group + i]
+                        continue
+                if indptr[node[i] + 1] == indptr[node[i]]:
+                    node[i] = -1
+                    continue
+                node[i] = _neighbour(indptr, indices, accept, other, node[i], uniform(state[i]))
+                out[group + i, at] = node[i]
+
+
+@njit(cache=True, nogil=True)
+def _second_order(begin, end, indptr, indices, accept, other, fold, starts, p, q, seed, first_walk, out):
+    """Rejection sampling (KnightKing, Yang et al., 2019) of neighbours by weight under a flat lid.
+
+    The lid is the highest of 1 and 1/q. Where `fold` the way back, of which there is one of weight 1, is let through at
+    the height of the lid, and what it has above is folded into a trial of its own beside the d neighbours.
+    """
+    length = out.shape[1]
+    back, lid, sure = 1.0 / p, max(1.0, 1.0 / q), min(1.0, 1.0 / q)
+    above = max(0.0, back - lid)
+    if not fold:
+        lid, above = max(lid, back), 0.0
+    walk, at = np.empty(GROUP, np.int64), np.empty(GROUP, np.int64)
+    node, previous = np.empty(GROUP, np.int64), np.empty(GROUP, np.int64)
+    state = np.empty(GROUP, np.uint64)
+    size, following = 0, begin
+    while True:
+        while size < GROUP and following < end:
+            walk[size], at[size], previous[size] = following, 1, -1
+            node[size] = out[following, 0] = starts[following]
+            state[size] = stream(seed, first_walk + following)
+            size, following = size + 1, following + 1
+        if size == 0:
             return
-        while True:
-            state = advance(state)
-            first = uniform(state)
-            state = advance(state)
-            step = _neighbour(indptr, indices, accept, other, node, first, uniform(state))
-            if not second_order or previous < 0:
-                break
-            state = advance(state)
-            height = uniform(state) * highest
-            if step == previous:
-                if height < 1.0 / p:
-                    break
-            elif height < min(1.0, 1.0 / q):
-                break
-            elif height < max(1.0, 1.0 / q):
-                near = _has_edge(indptr, indices, previous, step)
-                if height < (1.0 if near else 1.0 / q):
-                    break
-        previous, node = node, step
-        out[at] = node
-
-
-@njit(cache=True, parallel=True)
-def _walks(indptr, indices, accept, other, starts, p, q, seed, first_walk, out):
-    for w in prange(len(starts)):
-        _walk(indptr, indices, accept, other, starts[w], p, q, stream(seed, first_walk + w), out[w])
+        i = 0
+        while i < size:
+            degree = indptr[node[i] + 1] - indptr[node[i]]
+            if at[i] == length or degree == 0:
+                size -= 1
+                walk[i], at[i], node[i] = walk[size], at[size], node[size]
+                previous[i], state[i] = previous[size], state[size]
+                continue
+            state[i] = advance(state[i])
+            number = uniform(state[i])
+            if previous[i] < 0:
+                step, taken = _neighbour(indptr, indices, accept, other, node[i], number), True
+            elif number * (degree * lid + above) < above:
+                step, taken = previous[i], True
+            else:
+                number = (number * (degree * lid + above) - above) / (degree * lid)
+                step = _neighbour(indptr, indices, accept, other, node[i], min(number, 1.0 - 1e-16))
+                state[i] = advance(state[i])
+                height = uniform(state[i]) * lid
+                if step == previous[i]:
+                    taken = height < back
+                elif height < sure:
+                    taken = True
+                else:
+                    taken = height < (1.0 if has_edge(indptr, indices, previous[i], step) else 1.0 / q)
+            if taken:
+                previous[i], node[i] = node[i], step
+                out[walk[i], at[i]] = step
+                at[i] += 1
+            i += 1
 
 
 def random_walks(
@@ -81,6 +135,8 @@ def random_walks(
     q: float = 1.0,
     seed: int = 0,
     first_walk: int = 0,
+    restart: float = 0.0,
+    simple: bool = False,
 ) -> np.ndarray:
     """Walks from `starts` (Grover & Leskovec, 2016, equation 2; p = q = 1 is DeepWalk's uniform walk).
 
@@ -91,38 +147,46 @@ def random_walks(
         length: nodes a walk, L.
         p: return parameter; q: in-out parameter. Both positive.
         seed: of all generators; walk i uses generator `first_walk` + i.
+        restart: chance to jump back to the start instead of a step, for p = q = 1.
+        simple: every edge leads back and stands once, so that a quicker way to draw steps back holds.
 
     Returns:
         [W, L] int32 nodes, -1 after a dead end.
     """
     accept, other = alias if alias is not None else (np.empty(0, np.float32), np.empty(0, np.int32))
-    out = np.empty((len(starts), length), dtype=np.int32)
-    starts = starts.astype(np.int64)
-    _walks(indptr, indices, accept, other, starts, float(p), float(q), np.uint64(seed), first_walk, out)
+    out = np.full((len(starts), length), -1, dtype=np.int32)
+    starts, key, first = starts.astype(np.int64), np.uint64(seed), np.int64(first_walk)
+    if p == 1.0 and q == 1.0:
+        arguments = indptr, indices, accept, other, starts, key, first, float(restart), out
+        in_blocks(_first_order, len(starts), *arguments, block=WALKS_A_BLOCK)
+    else:
+        fold = simple and alias is None
+        second = indptr, indices, accept, other, fold, starts, float(p), float(q), key, first, out
+        in_blocks(_second_order, len(starts), *second, block=WALKS_A_BLOCK)
     return out
 
 
-@njit(cache=True, parallel=True)
-def _windows(walks, keep, window, accept, other, seed, first_walk, reach, negative):
-    num_walks, length = walks.shape
-    size = len(accept)
-    for w in prange(num_walks):
+@njit(cache=True, nogil=True)
+def _windows(begin, end, walks, keep, window, accept, other, seed, first_walk, reach, negative):
+    for w in range(begin, end):
         state = stream(seed, first_walk + w)
-        for at in range(length):
-            if walks[w, at] < 0:
+        kept = 0
+        for at in range(walks.shape[1]):
+            node = walks[w, at]
+            walks[w, at] = -1
+            if node < 0:
                 continue
             if len(keep) > 0:
                 state = advance(state)
-                if uniform(state) >= keep[walks[w, at]]:
-                    walks[w, at] = -1
+                if uniform(state) >= keep[node]:
                     continue
+            walks[w, kept] = node
             state = advance(state)
-            reach[w, at] = 1 + int(uniform(state) * window)
+            reach[w, kept] = 1 + int(uniform(state) * window)
             for k in range(negative.shape[2]):
                 state = advance(state)
-                cell = int(uniform(state) * size)
-                state = advance(state)
-                negative[w, at, k] = cell if uniform(state) < accept[cell] else other[cell]
+                negative[w, kept, k] = draw(accept, other, state)
+            kept += 1
 
 
 def windows(
@@ -137,7 +201,7 @@ def windows(
     """word2vec's random choices for each position of each walk (Mikolov et al., 2013).
 
     Args:
-        walks: [W, L] int32; positions dropped by subsampling become -1 in place.
+        walks: [W, L] int32; what subsampling leaves moves together in place, followed by -1.
         window: the largest reach; each centre draws its own in 1..window.
         negatives: K, shared by all pairs of one centre.
         noise: alias table (accept, other) [N] of the noise distribution.
@@ -149,5 +213,6 @@ def windows(
     reach = np.zeros(walks.shape, dtype=np.int32)
     negative = np.zeros((*walks.shape, negatives), dtype=np.int32)
     kept = np.empty(0, dtype=np.float32) if keep is None else keep.astype(np.float32)
-    _windows(walks, kept, window, noise[0], noise[1], np.uint64(seed), first_walk, reach, negative)
+    arguments = walks, kept, window, *noise, np.uint64(seed), np.int64(first_walk), reach, negative
+    in_blocks(_windows, len(walks), *arguments, block=WALKS_A_BLOCK)
     return reach, negative

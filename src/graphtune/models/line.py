@@ -54,7 +54,7 @@ class LINE:
         )  # fmt: skip
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        negatives = Negatives(self.negatives, noise="degree")
+        negatives = Negatives(self.negatives, noise="degree", pairs=True)
         sampler = EdgeSampler(graph, config.batch_size, negatives, by_weight=True, seed=config.seed)
         return sampler, BothOrders() if self.order == "both" else EdgeProximity()
 
@@ -110,8 +110,8 @@ class BothOrders:
     def can_update(self, model: Model) -> bool:
         return isinstance(model.encoder, Halves)
 
-    def update(self, model: Model, batch: Batch, lr: float) -> float:
-        return sum(EdgeProximity().update(half, batch, lr) for half in _orders(model))
+    def update(self, model: Model, batch: Batch, lr: float, threads: int | None = None) -> float:
+        return sum(EdgeProximity().update(half, batch, lr, threads) for half in _orders(model))
 
 
 def _orders(model: Any) -> tuple[SimpleNamespace, SimpleNamespace]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numba
 import torch
 from torch import Tensor, nn
 
@@ -69,12 +68,8 @@ class FusedStep:
         self.model, self.objective, self.config = model, objective, config
 
     def __call__(self, batch: Any, rate: float) -> float:
-        threads = numba.get_num_threads()
-        numba.set_num_threads(1 if self.config.deterministic else threads)
-        try:
-            return self.objective.update(self.model, batch, self.config.lr * rate)
-        finally:
-            numba.set_num_threads(threads)
+        threads = 1 if self.config.deterministic else None
+        return self.objective.update(self.model, batch, self.config.lr * rate, threads)
 
     def state_dict(self) -> dict[str, Any]:
         return {}
