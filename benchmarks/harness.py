@@ -9,12 +9,19 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
+from graphtune import Graph, NodeIds
+from graphtune.kernels.alias import Alias
+
+HERE = Path(__file__).parent
 PACKAGES = ("graphtune", "torch", "numpy", "numba", "torch-geometric", "gensim", "scikit-learn")
 
 
@@ -59,6 +66,60 @@ def machine() -> dict[str, Any]:
 def mean_and_spread(values: list[float]) -> str:
     """ "0.812 +- 0.004 (n=10)"."""
     return f"{np.mean(values):.4f} +- {np.std(values):.4f} (n={len(values)})"
+
+
+def median_ratio(turns: list[dict[str, float]], ours: str, theirs: str) -> float:
+    """Median over turns of one column divided by another."""
+    return float(np.median([turn[ours] / turn[theirs] for turn in turns]))
+
+
+def write_edges(graph: Graph, path: Path) -> Path:
+    """The graph's edges as row numbers, tab-separated, for peers to read."""
+    pl.DataFrame({"source": graph.edges[0], "target": graph.edges[1]}).write_csv(
+        path, include_header=False, separator="\t"
+    )
+    return path
+
+
+def power_law_graph(num_nodes: int, edges_a_node: int, seed: int) -> Graph:
+    """A connected-ish graph with a power-law degree: edge ends drawn in proportion to rank^-0.5 (Chung & Lu, 2002).
+
+    Loops and repeats are left out, so there are slightly fewer than `num_nodes * edges_a_node` edges.
+    """
+    chance = Alias((1.0 + np.arange(num_nodes)) ** -0.5)
+    ends = [chance.draw(num_nodes * edges_a_node, seed + side) for side in range(2)]
+    order = np.random.default_rng(seed).permutation(num_nodes)
+    low, high = (order[np.minimum(*ends)], order[np.maximum(*ends)])
+    pairs = np.unique(np.minimum(low, high) * num_nodes + np.maximum(low, high))
+    pairs = pairs[pairs // num_nodes != pairs % num_nodes]
+    return Graph(np.stack([pairs // num_nodes, pairs % num_nodes]), NodeIds.range(num_nodes))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Our kernels on one thread."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def peer(name: str, task: str, *words: Any) -> dict[str, Any]:
+    """What benchmarks/peers/NAME_TASK.py prints as its last line, run in the peer's own environment."""
+    home = Path(os.environ.get("GRAPHTUNE_PEERS", HERE / ".peers")) / name
+    if not (home / "bin" / "python").exists():
+        raise SystemExit(f"The peer {name} must be installed. Found none in {home}: benchmarks/peers.sh {name}")
+    script = HERE / "peers" / f"{name}_{task}.py"
+    command = [str(home / "bin" / "python"), str(script), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"The peer {name} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def _command() -> str:

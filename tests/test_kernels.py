@@ -36,7 +36,7 @@ KITE = [(0, 1), (0, 2), (1, 2), (1, 3), (1, 4), (3, 4)]
 
 def walks_of(graph, starts, length, p=1.0, q=1.0, seed=0, first_walk=0):
     csr = graph.adjacency("out")
-    alias = None if graph.weight is None else alias_rows(csr.indptr, graph.weight[csr.edge])
+    alias = None if csr.weight is None else alias_rows(csr.indptr, csr.weight)
     return random_walks(csr.indptr, csr.indices, alias, np.asarray(starts), length, p, q, seed, first_walk)
 
 

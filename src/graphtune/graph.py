@@ -24,13 +24,13 @@ class CSR:
 
     Attributes:
         indptr: [N + 1] int64.
-        indices: [M] the neighbours; M is E, or 2E (less self-loops) when both directions are walked.
-        edge: [M] the position in `Graph.edges` that each entry came from.
+        indices: [M] the neighbours, int32 where N fits; M is E, or 2E (less self-loops) where both directions are read.
+        weight: [M] float32, or None where the graph has none.
     """
 
     indptr: np.ndarray
     indices: np.ndarray
-    edge: np.ndarray
+    weight: np.ndarray | None
 
     @property
     def degree(self) -> np.ndarray:
@@ -142,33 +142,47 @@ class Graph:
 
     @cached_property
     def _csr_out(self) -> CSR:
-        return _csr(self.edges[0], self.edges[1], np.arange(self.num_edges), self.num_nodes)
+        return self._csr(*self.edges)
 
     @cached_property
     def _csr_in(self) -> CSR:
-        return _csr(self.edges[1], self.edges[0], np.arange(self.num_edges), self.num_nodes)
+        return self._csr(*self.edges[::-1])
 
     @cached_property
     def _csr_both(self) -> CSR:
-        u, v = self.edges
-        edge = np.arange(self.num_edges)
-        back = u != v
-        return _csr(
-            np.concatenate([u, v[back]]),
-            np.concatenate([v, u[back]]),
-            np.concatenate([edge, edge[back]]),
-            self.num_nodes,
-        )
+        return self._csr(*self.edges, both=True)
+
+    def _csr(self, source: np.ndarray, target: np.ndarray, both: bool = False) -> CSR:
+        from graphtune.kernels.csr import neighbour_lists  # late: whoever only reads a graph compiles nothing
+
+        return CSR(*neighbour_lists(source, target, self.weight, self.num_nodes, both))
 
     def sparse(self, direction: str = "out", weighted: bool = True) -> sp.csr_array:
         """[N, N] adjacency matrix, float32; parallel edges are summed."""
         csr = self.adjacency(direction)
-        values = np.ones(len(csr.indices), dtype=np.float32)
-        if weighted and self.weight is not None:
-            values = self.weight[csr.edge]
-        matrix = sp.csr_array((values, csr.indices, csr.indptr), shape=(self.num_nodes, self.num_nodes))
+        values = csr.weight
+        if values is None or not weighted:
+            values = np.ones(len(csr.indices), dtype=np.float32)
+        shape = (self.num_nodes, self.num_nodes)
+        matrix = sp.csr_array((values, csr.indices, csr.indptr), shape=shape, copy=True)  # as the sums go in place
         matrix.sum_duplicates()
         return matrix
+
+    def strength(self, direction: str = "both") -> np.ndarray:
+        """[N] float64, the weights of each node's edges summed: of those out of it, into it, or both (loops once)."""
+        one_of("direction", "Graph.strength", direction, ("out", "in", "both"))
+        if not self.directed:
+            direction = "both"
+        (u, v), weight = self.edges, self.weight
+        total = np.zeros(self.num_nodes)
+        if direction != "in":
+            total += np.bincount(u, weight, minlength=self.num_nodes)
+        if direction != "out":
+            total += np.bincount(v, weight, minlength=self.num_nodes)
+        if direction == "both":
+            loop = u == v
+            total -= np.bincount(u[loop], None if weight is None else weight[loop], minlength=self.num_nodes)
+        return total
 
     @cached_property
     def fingerprint(self) -> str:
@@ -206,10 +220,3 @@ class Graph:
         value = getattr(self, name)
         if value is not None:
             object.__setattr__(self, name, np.ascontiguousarray(value, dtype=dtype))
-
-
-def _csr(row: np.ndarray, column: np.ndarray, edge: np.ndarray, num_nodes: int) -> CSR:
-    order = np.argsort(row * num_nodes + column, kind="stable")
-    indptr = np.zeros(num_nodes + 1, dtype=np.int64)
-    np.cumsum(np.bincount(row, minlength=num_nodes), out=indptr[1:])
-    return CSR(indptr, column[order], edge[order])

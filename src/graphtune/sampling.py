@@ -37,8 +37,7 @@ class Sampler(Protocol):
 
 def noise_weights(graph: Graph, direction: str = "both") -> np.ndarray:
     """[N] degree^0.75 (Mikolov et al., 2013), weighted where the graph is; uniform for a graph without edges."""
-    degree = np.asarray(graph.sparse(direction).sum(axis=1), dtype=np.float64).ravel()
-    weights = degree**NOISE_POWER
+    weights = graph.strength(direction) ** NOISE_POWER
     return weights if weights.sum() > 0 else np.ones(graph.num_nodes)
 
 
@@ -91,6 +90,7 @@ class WalkSampler:
                     self.q,
                     self.seed,
                     first,
+                    simple=self._simple,
                 )
                 noise = (self._noise.accept, self._noise.other)
                 reach, negative = windows(walks, self.window, self.negatives, noise, self._keep, self.seed + 1, first)
@@ -102,11 +102,17 @@ class WalkSampler:
         return np.flatnonzero(self.graph.adjacency("out").degree)
 
     @cached_property
-    def _alias(self) -> tuple[np.ndarray, np.ndarray] | None:
-        if self.graph.weight is None:
-            return None
+    def _simple(self) -> bool:
+        """Whether every edge leads back and none is parallel to another."""
         csr = self.graph.adjacency("out")
-        return alias_rows(csr.indptr, self.graph.weight[csr.edge])
+        same = np.diff(csr.indices, prepend=-1) == 0
+        same[csr.indptr[:-1][csr.indptr[:-1] < len(same)]] = False
+        return not self.graph.directed and not same.any()
+
+    @cached_property
+    def _alias(self) -> tuple[np.ndarray, np.ndarray] | None:
+        csr = self.graph.adjacency("out")
+        return None if csr.weight is None else alias_rows(csr.indptr, csr.weight)
 
     @cached_property
     def _noise(self) -> Alias:
@@ -117,7 +123,7 @@ class WalkSampler:
         """word2vec's keep chance, with the stationary share of a node (its degree) for its frequency."""
         if self.subsample <= 0:
             return None
-        degree = np.asarray(self.graph.sparse("both").sum(axis=1)).ravel()
+        degree = self.graph.strength()
         share = np.maximum(degree / degree.sum(), 1e-12) / self.subsample
         return np.minimum(1.0, (np.sqrt(share) + 1) / share)
 

@@ -70,16 +70,16 @@ def _first_order(begin, end, indptr, indices, accept, other, starts, seed, first
 
 
 @njit(cache=True, nogil=True)
-def _second_order(begin, end, indptr, indices, accept, other, fold, starts, p, q, seed, first_walk, out):
+def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p, q, seed, first_walk, out):
     """Rejection sampling (KnightKing, Yang et al., 2019) of neighbours by weight under a flat lid.
 
-    The lid is the highest of 1 and 1/q. Where `fold` the way back, of which there is one of weight 1, is let through at
-    the height of the lid, and what it has above is folded into a trial of its own beside the d neighbours.
+    The lid is the highest of 1 and 1/q. A simple graph without weights has one way back, as likely as any neighbour:
+    it is let through at the height of the lid, and what it has above is folded into a trial beside the d neighbours.
     """
     length = out.shape[1]
     back, lid, sure = 1.0 / p, max(1.0, 1.0 / q), min(1.0, 1.0 / q)
     above = max(0.0, back - lid)
-    if not fold:
+    if not simple or len(accept) > 0:
         lid, above = max(lid, back), 0.0
     walk, at = np.empty(GROUP, np.int64), np.empty(GROUP, np.int64)
     node, previous = np.empty(GROUP, np.int64), np.empty(GROUP, np.int64)
@@ -117,7 +117,10 @@ def _second_order(begin, end, indptr, indices, accept, other, fold, starts, p, q
                 elif height < sure:
                     taken = True
                 else:
-                    taken = height < (1.0 if has_edge(indptr, indices, previous[i], step) else 1.0 / q)
+                    one, two = previous[i], step
+                    if simple and indptr[two + 1] - indptr[two] < indptr[one + 1] - indptr[one]:
+                        one, two = two, one  # the shorter row will do
+                    taken = height < (1.0 if has_edge(indptr, indices, one, two) else 1.0 / q)
             if taken:
                 previous[i], node[i] = node[i], step
                 out[walk[i], at[i]] = step
@@ -148,7 +151,7 @@ def random_walks(
         p: return parameter; q: in-out parameter. Both positive.
         seed: of all generators; walk i uses generator `first_walk` + i.
         restart: chance to jump back to the start instead of a step, for p = q = 1.
-        simple: every edge leads back and stands once, so that a quicker way to draw steps back holds.
+        simple: promises that every edge leads back and stands once, which allows quicker ways to draw.
 
     Returns:
         [W, L] int32 nodes, -1 after a dead end.
@@ -160,8 +163,7 @@ def random_walks(
         arguments = indptr, indices, accept, other, starts, key, first, float(restart), out
         in_blocks(_first_order, len(starts), *arguments, block=WALKS_A_BLOCK)
     else:
-        fold = simple and alias is None
-        second = indptr, indices, accept, other, fold, starts, float(p), float(q), key, first, out
+        second = indptr, indices, accept, other, simple, starts, float(p), float(q), key, first, out
         in_blocks(_second_order, len(starts), *second, block=WALKS_A_BLOCK)
     return out
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphtune.kernels.memory import ask_for_large_pages
 from graphtune.models.base import Encoder, Scorer, generator
 
 
@@ -88,4 +89,6 @@ class Projected(Scorer):
 
 def uniform(rows: int, dim: int, scale: float, seed: int) -> Tensor:
     """[rows, dim] uniform in +-scale."""
-    return torch.empty(rows, dim).uniform_(-scale, scale, generator=generator(seed))
+    table = torch.empty(rows, dim)
+    ask_for_large_pages(table.data_ptr(), table.nbytes)
+    return table.uniform_(-scale, scale, generator=generator(seed))
