@@ -1,7 +1,7 @@
 """What DeepWalk costs from 10 thousand to 3 million nodes, and with 10 million nodes and 100 million edges.
 
-Generated power-law graphs of degree 20; dim 32, one walk of 20 nodes from each node, each size in a process of its own.
-Seconds are from the edge list in memory to the embedding: neighbour lists, walks and training. The exponent is the slope
+Generated power-law graphs of degree 20; dim 32, one walk of 20 nodes from each node, each size in its own process.
+Seconds are from the edge list in memory to the embedding: neighbour lists, walks, training. The exponent is the slope
 of log seconds over log nodes; the peak is of the whole process, the making of the graph included.
 """
 
