@@ -476,12 +476,12 @@ def test_communities_of_two_cliques():
     graph = two_cliques().replace(labels=labels)
     z = np.eye(2, dtype=np.float32)[labels] * np.arange(1, 13, dtype=np.float32)[:, None]  # of any length
     found = evaluate_communities(with_weights(BPRMF(dim=2).build(graph), z), graph)
-    for metric in ("nmi_kmeans", "ari_kmeans", "nmi_leiden", "ari_leiden"):
+    for metric in (f"{score}_{by}" for score in ("nmi", "ari") for by in ("kmeans", "leiden", "combined")):
         assert found[metric] == pytest.approx(1.0)
     theirs = nx.community.modularity(nx.Graph(graph.edges.T.tolist()), [set(range(6)), set(range(6, 12))])
     assert found["modularity_kmeans"] == pytest.approx(theirs)
     assert found["modularity_leiden"] == pytest.approx(theirs)
-    assert found.counts == {"communities of KMeans": 2, "communities of Leiden": 2}
+    assert found.counts == {"communities of KMeans and combined": 2, "communities of Leiden": 2}
     mixed = np.eye(2, dtype=np.float32)[np.arange(12) % 2]
     assert evaluate_communities(with_weights(BPRMF(dim=2).build(graph), mixed), graph)["nmi_kmeans"] < 0.1
 
@@ -490,9 +490,9 @@ def test_communities_without_known_classes_and_with_a_given_number():
     graph = two_cliques()
     model = with_weights(BPRMF(dim=3).build(graph))
     found = evaluate_communities(model, graph)
-    assert set(found.means()) == {"modularity_kmeans", "modularity_leiden"}
-    assert found.counts["communities of KMeans"] == 2, "as many as Leiden finds"
-    assert evaluate_communities(model, graph, k=4).counts["communities of KMeans"] == 4
+    assert set(found.means()) == {"modularity_kmeans", "modularity_leiden", "modularity_combined"}
+    assert found.counts["communities of KMeans and combined"] == 2, "as many as Leiden finds"
+    assert evaluate_communities(model, graph, k=4).counts["communities of KMeans and combined"] == 4
     assert len(set(kmeans(model, 4))) == 4
 
 

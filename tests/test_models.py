@@ -25,15 +25,19 @@ from graphtune.models.gnn import GAT, GCN, GNN, GraphSAGE, prepare_features
 from graphtune.models.lightgcn import LightGCN, Propagation
 from graphtune.models.line import LINE, Halves, HalvesScorer
 from graphtune.models.lookup import Context, Dot, Lookup, Projected
+from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
+from graphtune.models.prone import ProNE
 from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr
 from graphtune.models.rotate import RotatE, RotatEScorer
 from graphtune.models.transe import TransE, TransEScorer
 from graphtune.testing import (
     Checkerboard,
+    ClosedFormContract,
     Communities,
     EncoderContract,
     InverseRelations,
+    ModelContract,
     RecipeContract,
     ScorerContract,
     checkerboard,
@@ -78,6 +82,33 @@ class TestLineBothOrders(RecipeContract):
     recipe = LINE(dim=8, order="both", negatives=3)
     config = EDGES
     untrained = ("scorer.log_scale",)  # weighs the halves in fine-tuning; in pretraining each is unaware of the other
+
+
+class TestNetMF(ClosedFormContract):
+    recipe = NetMF(dim=8, window=3)
+
+
+class TestNetMFWithMoreFactorsThanNodes(ClosedFormContract):
+    recipe = NetMF(dim=16, window=3, method="eigen", rank=20)
+
+
+class TestNetMFSampledAndSmoothed(ClosedFormContract):
+    recipe = NetMF(dim=8, method="sampled", window=2, walks=200, smoothing=4)
+
+
+class TestNetMFDirected(ClosedFormContract):
+    recipe = NetMF(dim=2, window=1)
+    pattern = Checkerboard()
+
+
+class TestProNE(ClosedFormContract):
+    recipe = ProNE(dim=8)
+
+
+class TestProNEDirected(ClosedFormContract):
+    recipe = ProNE(dim=8)
+    pattern = Communities(two_cliques(directed=True))
+    needed = 0.83  # 10 of 12: the last node of each clique has no edge out, so no source side
 
 
 class TestGCN(RecipeContract):
@@ -278,7 +309,7 @@ def complex_row(row):
 def test_every_class_has_a_contract():
     """A new recipe, encoder or scorer in graphtune.models must be tested above."""
     contracts = [c for c in globals().values() if inspect.isclass(c) and c.__module__ == __name__]
-    tested = {type(c.recipe) for c in contracts if issubclass(c, RecipeContract)}
+    tested = {type(c.recipe) for c in contracts if issubclass(c, ModelContract)}
     tested |= {type(c().make(c.graph)) for c in contracts if issubclass(c, EncoderContract)}
     tested |= {type(c().make()) for c in contracts if issubclass(c, ScorerContract)}
     found = set(classes_of_models())
@@ -291,7 +322,7 @@ def classes_of_models():
         module = importlib.import_module(info.name)
         for one in vars(module).values():
             if inspect.isclass(one) and one.__module__ == info.name and one not in (Encoder, Scorer):
-                is_recipe = is_dataclass(one) and hasattr(one, "pretraining")
+                is_recipe = is_dataclass(one) and (hasattr(one, "pretraining") or hasattr(one, "solve"))
                 if is_recipe or issubclass(one, (Encoder, Scorer)):
                     yield one
 
@@ -366,6 +397,12 @@ def test_triple_models_refuse_graphs_without_relations():
         lambda: TransE(norm=3),
         lambda: BPRMF(loss="hinge"),
         lambda: BPRMF(negatives=0),
+        lambda: NetMF(window=0),
+        lambda: NetMF(method="guessed"),
+        lambda: NetMF(smoothing=1),
+        lambda: NetMF(negatives=0.0),
+        lambda: ProNE(smoothing=1),
+        lambda: ProNE(theta=0.0),
         lambda: LightGCN(layers=-1),
         lambda: LightGCN(loss="hinge"),
     ],

@@ -24,7 +24,7 @@ _HOME = {
         "from_dgl", "from_networkx", "from_pyg", "from_scipy", "to_dgl", "to_networkx", "to_pyg", "to_scipy",
     ),
     "graphtune.datasets": ("load_dataset",),
-    "graphtune.evaluate": ("Evaluation", "compare"),
+    "graphtune.evaluate": ("Evaluation", "choose_operator", "compare", "evaluate_probe"),
     "graphtune.findings": ("Finding", "Report"),
     "graphtune.graph": ("Graph",),
     "graphtune.ids": ("NodeIds",),
@@ -33,8 +33,8 @@ _HOME = {
         "read_labels", "read_texts", "read_triple_files", "read_triples",
     ),
     "graphtune.models": (
-        "BPRMF", "GAT", "GCN", "LINE", "ComplEx", "DeepWalk", "DistMult", "Encoder", "GraphSAGE", "LightGCN",
-        "Model", "Node2Vec", "Recipe", "RotatE", "Scorer", "TransE",
+        "BPRMF", "GAT", "GCN", "LINE", "ClosedForm", "ComplEx", "DeepWalk", "DistMult", "Encoder", "GraphSAGE",
+        "LightGCN", "Model", "NetMF", "Node2Vec", "ProNE", "Recipe", "RotatE", "Scorer", "TransE",
     ),
     "graphtune.split": (
         "Split", "given_split", "split_edges", "split_inductive", "split_interactions", "split_nodes", "split_triples",

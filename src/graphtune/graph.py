@@ -142,15 +142,15 @@ class Graph:
 
     @cached_property
     def _csr_out(self) -> CSR:
-        return self._csr(*self.edges)
+        return self._csr(self.edges[0], self.edges[1])
 
     @cached_property
     def _csr_in(self) -> CSR:
-        return self._csr(*self.edges[::-1])
+        return self._csr(self.edges[1], self.edges[0])
 
     @cached_property
     def _csr_both(self) -> CSR:
-        return self._csr(*self.edges, both=True)
+        return self._csr(self.edges[0], self.edges[1], both=True)
 
     def _csr(self, source: np.ndarray, target: np.ndarray, both: bool = False) -> CSR:
         from graphtune.kernels.csr import neighbour_lists  # late: whoever only reads a graph compiles nothing

@@ -25,7 +25,7 @@ from graphtune.batch import Batch
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models.base import SIDES, Encoder, Model, Recipe, Scorer
+from graphtune.models.base import SIDES, ClosedForm, Encoder, Model, Recipe, Scorer
 from graphtune.store import load, save
 from graphtune.train.fit import Result, Run, Training, fit
 from graphtune.train.steps import AutogradStep
@@ -119,38 +119,23 @@ class InverseRelations(Pattern):
         return float((scores.argmax(1) == np.arange(CITIES)).mean())
 
 
-class RecipeContract:
-    """What every model family must do. A subclass sets `recipe`, and the rest where the defaults do not suit it.
+class ModelContract:
+    """What the models of every recipe must do, trained or solved. See `RecipeContract` and `ClosedFormContract`.
 
     Attributes:
         recipe: a small instance.
         pattern: a graph and what is to be learned from it: `Communities`, `Checkerboard` or `InverseRelations`.
-        config: settings under which the recipe learns the pattern in a second or so.
         needed: the share of the pattern's questions to be answered right.
-        untrained: parameters that pretraining leaves alone, by name.
     """
 
-    recipe: Recipe
+    recipe: Recipe | ClosedForm
     pattern: Pattern = Communities()
-    config: TrainConfig = TrainConfig(epochs=60, batch_size=64, lr=0.02, patience=0)
     needed: float = 1.0
-    untrained: tuple[str, ...] = ()
 
     @pytest.fixture
-    def result(self) -> Result:
-        """The recipe, pretrained on the pattern's graph; trained once a class."""
-        if type(self) not in _TRAINED:
-            _TRAINED[type(self)] = self.train(self.config)
-        return _TRAINED[type(self)]
-
-    @pytest.fixture
-    def model(self, result: Result) -> Model:
-        return result.model
-
-    def train(self, config: TrainConfig) -> Result:
-        graph = self.pattern.graph
-        sampler, objective = self.recipe.pretraining(graph, config)
-        return fit(self.recipe.build(graph, config.seed), Training("contract", sampler, objective), config, QUIET)
+    def model(self) -> Model:
+        """The recipe's model of the pattern's graph, trained or solved."""
+        raise NotImplementedError
 
     def test_is_a_frozen_record(self) -> None:
         assert is_dataclass(self.recipe) and type(self.recipe).__dataclass_params__.frozen, "must be frozen"
@@ -169,45 +154,6 @@ class RecipeContract:
         first, same, other = (self.recipe.build(self.pattern.graph, seed) for seed in (3, 3, 4))
         assert equal(first, same), "the same seed must give the same weights"
         assert not equal(first, other), "another seed must give other weights"
-
-    def test_epoch_is_repeatable(self) -> None:
-        sampler, _ = self.recipe.pretraining(self.pattern.graph, self.config)
-        once, again = list(sampler.batches(1)), list(sampler.batches(1))
-        assert len(once) == len(again) == sampler.num_batches, "an epoch must have `num_batches` batches"
-        for a, b in zip(once, again):
-            for name, value in vars(a).items():
-                assert np.array_equal(value, getattr(b, name)), f"`{name}` must depend on seed and epoch alone"
-
-    def test_losses_are_finite_and_one_an_example(self) -> None:
-        model = self.recipe.build(self.pattern.graph)
-        sampler, objective = self.recipe.pretraining(self.pattern.graph, self.config)
-        for batch in sampler.batches(0):
-            values, factors = objective(model, batch)
-            size = len(batch) if isinstance(batch, Batch) else len(batch.pairs()[0])
-            assert values.shape == (size,), f"losses must be [{size}], one an example"
-            assert values.isfinite().all()
-            assert all(z.ndim >= 2 for z in factors), "factors must be rows"
-
-    def test_gradient_reaches_every_parameter(self) -> None:
-        model = self.recipe.build(self.pattern.graph)
-        sampler, objective = self.recipe.pretraining(self.pattern.graph, self.config)
-        step, reached = AutogradStep(model, objective, self.config), set()
-        for epoch in range(2):
-            for batch in sampler.batches(epoch):
-                step(batch, 1.0)
-                reached |= {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
-        asked = {n for n, p in model.named_parameters() if p.requires_grad}
-        assert reached == asked - set(self.untrained)
-
-    def test_learns_the_pattern(self, result: Result) -> None:
-        losses = [row["loss"] for row in result.history]
-        assert losses[-1] < losses[0], "training must lower the loss"
-        assert self.pattern.score(result.model) >= self.needed, f"{type(self.pattern).__name__} is not learned"
-
-    def test_deterministic_training_repeats_bit_for_bit(self) -> None:
-        config = replace(self.config, epochs=2, deterministic=True)
-        once, again = self.train(config).model, self.train(config).model
-        assert equal(once, again)
 
     def test_encode_keeps_ids_in_order(self, model: Model) -> None:
         for kind in model.ids.kinds:
@@ -280,6 +226,107 @@ class RecipeContract:
         found = model.most_similar(ids[1], len(ids), kind)
         assert sorted(name for name, _ in found) == sorted(name for name in ids if name != ids[1])
         assert all(a >= b for (_, a), (_, b) in pairwise(found)), "the closest must come first"
+
+
+class RecipeContract(ModelContract):
+    """What every model family that trains must do. A subclass sets `recipe`, and the rest where defaults do not suit.
+
+    Attributes:
+        recipe: a small instance.
+        pattern: a graph and what is to be learned from it: `Communities`, `Checkerboard` or `InverseRelations`.
+        config: settings under which the recipe learns the pattern in a second or so.
+        needed: the share of the pattern's questions to be answered right.
+        untrained: parameters that pretraining leaves alone, by name.
+    """
+
+    recipe: Recipe
+    config: TrainConfig = TrainConfig(epochs=60, batch_size=64, lr=0.02, patience=0)
+    untrained: tuple[str, ...] = ()
+
+    @pytest.fixture
+    def result(self) -> Result:
+        """The recipe, pretrained on the pattern's graph; trained once a class."""
+        if type(self) not in _TRAINED:
+            _TRAINED[type(self)] = self.train(self.config)
+        return _TRAINED[type(self)]
+
+    @pytest.fixture
+    def model(self, result: Result) -> Model:
+        return result.model
+
+    def train(self, config: TrainConfig) -> Result:
+        graph = self.pattern.graph
+        sampler, objective = self.recipe.pretraining(graph, config)
+        return fit(self.recipe.build(graph, config.seed), Training("contract", sampler, objective), config, QUIET)
+
+    def test_epoch_is_repeatable(self) -> None:
+        sampler, _ = self.recipe.pretraining(self.pattern.graph, self.config)
+        once, again = list(sampler.batches(1)), list(sampler.batches(1))
+        assert len(once) == len(again) == sampler.num_batches, "an epoch must have `num_batches` batches"
+        for a, b in zip(once, again):
+            for name, value in vars(a).items():
+                assert np.array_equal(value, getattr(b, name)), f"`{name}` must depend on seed and epoch alone"
+
+    def test_losses_are_finite_and_one_an_example(self) -> None:
+        model = self.recipe.build(self.pattern.graph)
+        sampler, objective = self.recipe.pretraining(self.pattern.graph, self.config)
+        for batch in sampler.batches(0):
+            values, factors = objective(model, batch)
+            size = len(batch) if isinstance(batch, Batch) else len(batch.pairs()[0])
+            assert values.shape == (size,), f"losses must be [{size}], one an example"
+            assert values.isfinite().all()
+            assert all(z.ndim >= 2 for z in factors), "factors must be rows"
+
+    def test_gradient_reaches_every_parameter(self) -> None:
+        model = self.recipe.build(self.pattern.graph)
+        sampler, objective = self.recipe.pretraining(self.pattern.graph, self.config)
+        step, reached = AutogradStep(model, objective, self.config), set()
+        for epoch in range(2):
+            for batch in sampler.batches(epoch):
+                step(batch, 1.0)
+                reached |= {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+        asked = {n for n, p in model.named_parameters() if p.requires_grad}
+        assert reached == asked - set(self.untrained)
+
+    def test_learns_the_pattern(self, result: Result) -> None:
+        losses = [row["loss"] for row in result.history]
+        assert losses[-1] < losses[0], "training must lower the loss"
+        assert self.pattern.score(result.model) >= self.needed, f"{type(self.pattern).__name__} is not learned"
+
+    def test_deterministic_training_repeats_bit_for_bit(self) -> None:
+        config = replace(self.config, epochs=2, deterministic=True)
+        once, again = self.train(config).model, self.train(config).model
+        assert equal(once, again)
+
+
+class ClosedFormContract(ModelContract):
+    """What every recipe that is solved rather than trained must do. A subclass sets `recipe`."""
+
+    recipe: ClosedForm
+
+    @pytest.fixture
+    def model(self) -> Model:
+        return self.solve(seed=0)
+
+    def solve(self, seed: int) -> Model:
+        model = self.recipe.build(self.pattern.graph, seed)
+        self.recipe.solve(model, seed)
+        return model.eval()
+
+    def test_is_no_recipe_that_trains(self) -> None:
+        assert isinstance(self.recipe, ClosedForm) and not hasattr(self.recipe, "pretraining")
+
+    def test_finds_the_pattern(self, model: Model) -> None:
+        assert all(p.isfinite().all() for p in model.parameters())
+        assert self.pattern.score(model) >= self.needed, f"{type(self.pattern).__name__} is not found"
+
+    def test_seed_decides_the_solution(self) -> None:
+        assert equal(self.solve(3), self.solve(3)), "the same seed must give the same weights"
+
+    def test_says_what_it_does(self) -> None:
+        said: list[str] = []
+        self.recipe.solve(self.recipe.build(self.pattern.graph), 0, said.append)
+        assert said and all(said)
 
 
 class EncoderContract:

@@ -90,8 +90,19 @@ def embed(
         str | None,
         typer.Option(
             "--model",
-            help="deepwalk, node2vec, line, gcn, graphsage, gat, bprmf, lightgcn; complex, distmult, transe, "
-            "rotate for triples; or package.module:Class. Unless given: deepwalk, or complex, or lightgcn for events.",
+            help="deepwalk, node2vec, line, netmf, prone, gcn, graphsage, gat, bprmf, lightgcn; complex, distmult, "
+            "transe, rotate for triples; or package.module:Class. Unless given: deepwalk, or complex, or lightgcn for "
+            "events.",
+            rich_help_panel=o.LEARNING,
+            show_default=False,
+        ),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            "--variant",
+            metavar="base|enhanced",
+            help="Of deepwalk, node2vec, line: base samples; enhanced factorises and smooths, in closed form.",
             rich_help_panel=o.LEARNING,
             show_default=False,
         ),
@@ -158,7 +169,7 @@ def embed(
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
     data = DataOptions(edges, *read, about, features, strict)
     place = OutOptions(out, resume, overwrite, log, tensorboard)
-    asked = EmbedOptions(data, place, model, dim, seed, split, by, start, tuple(set or ()))
+    asked = EmbedOptions(data, place, model, variant, dim, seed, split, by, start, tuple(set or ()))
     talk = Talk(json, quiet)
     talk.run(lambda: embed(asked, talk), show_embedding)
 
@@ -280,8 +291,8 @@ def predict(
 def communities(
     directory: o.Directory,
     out: o.OutFile,
-    method: Annotated[str, typer.Option("--method", help="kmeans or leiden.")] = "kmeans",
-    k: Annotated[int | None, typer.Option("-k", help="How many, for kmeans.", show_default=False)] = None,
+    method: Annotated[str, typer.Option("--method", help="combined, kmeans or leiden.")] = "combined",
+    k: Annotated[int | None, typer.Option("-k", help="How many, for combined and kmeans.", show_default=False)] = None,
     seed: o.Seed = 0,
     overwrite: o.Overwrite = False,
     model: o.Own = None,

@@ -16,7 +16,7 @@ from graphtune.cli.settings import configure, find_recipe, own_recipes, parse_se
 from graphtune.cli.talk import Talk, lines
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models import Model, Recipe
+from graphtune.models import ClosedForm, Model, Recipe
 from graphtune.split import Split
 from graphtune.store import Record, load
 from graphtune.tasks import NodeClassification, pretrain
@@ -31,6 +31,7 @@ class EmbedOptions:
         data: the graph.
         out: where to save.
         model: a name of graphtune.models.RECIPES or "package.module:Class"; None for the default of the data.
+        variant: "base" to train it by sampling, "enhanced" for its closed form; None for base, where there are two.
         dim: of the embeddings; None for the model's default.
         seed: of every random choice.
         split: "none", ratios, or None for the published split or else 7:2:1.
@@ -42,6 +43,7 @@ class EmbedOptions:
     data: DataOptions
     out: OutOptions
     model: str | None = None
+    variant: str | None = None
     dim: int | None = None
     seed: int = 0
     split: str | None = None
@@ -63,7 +65,7 @@ class Plan:
 
     data: Data
     split: Split | None
-    recipe: Recipe
+    recipe: Recipe | ClosedForm
     config: TrainConfig
 
     @property
@@ -130,14 +132,15 @@ def _plan(options: EmbedOptions, talk: Talk) -> Plan:
     kind = options.data.kind
     if kind is not None:  # a model or a setting that is none is told before a large file is read
         check_pair(options.model or DEFAULT_MODEL[kind], kind)
-        configure(find_recipe(options.model or DEFAULT_MODEL[kind]), settings)
+        configure(find_recipe(options.model or DEFAULT_MODEL[kind], options.variant), settings)
     data = read_data(options.data, talk)
     name = options.model or DEFAULT_MODEL[data.kind]
     check_pair(name, data.kind)
-    recipe, config = configure(find_recipe(name), settings)
+    recipe, config = configure(find_recipe(name, options.variant), settings)
     plan = Plan(data, split_data(data, options.split, options.by, config.seed), recipe, config)
     _tell_split(plan.split, talk)
-    talk.say(f"Learning {name}, dim {recipe.dim}, on {plan.learned.num_edges:,} edges")
+    by = f" as {type(recipe).__name__}" if options.variant == "enhanced" else ""
+    talk.say(f"Learning {name}{by}, dim {recipe.dim}, on {plan.learned.num_edges:,} edges")
     return plan
 
 

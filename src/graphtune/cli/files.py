@@ -14,7 +14,7 @@ from graphtune.check import bad, integer, one_of
 from graphtune.cli.judge import whole_graph
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import lines
-from graphtune.evaluate.communities import kmeans, leiden
+from graphtune.evaluate.communities import combined, kmeans, leiden
 from graphtune.files import commit_text
 from graphtune.graph import Graph
 from graphtune.metrics import modularity
@@ -22,7 +22,7 @@ from graphtune.models.base import SIDES
 from graphtune.store import open_directory
 from graphtune.vectors import FORMATS, vectors_of, write_vectors
 
-METHODS = ("kmeans", "leiden")
+METHODS = ("combined", "kmeans", "leiden")
 SUFFIXES = {"parquet": ".parquet", "word2vec": ".vec", "npz": ".npz", "npy": ".npy"}
 
 
@@ -31,8 +31,8 @@ def communities(
 ) -> dict[str, Any]:
     """Write the community of every node, as csv.
 
-    KMeans on the embeddings makes `k` communities: as many as the graph has classes where k is None, else as many as
-    Leiden finds. Leiden reads the edges alone and finds their number by itself.
+    Embeddings and edges combined, or KMeans on the embeddings, make `k` communities: as many as the graph has classes
+    where k is None, else as many as Leiden finds. Leiden reads the edges alone and finds their number by itself.
     """
     one_of("--method", "communities", method, METHODS)
     if k is not None and method == "leiden":
@@ -42,7 +42,12 @@ def communities(
     graph = whole_graph(stored)
     if k is not None:
         integer("-k", "communities", k, 1, graph.num_nodes)
-    found = leiden(graph, seed) if method == "leiden" else kmeans(stored.model, k or _number_of(graph, seed), seed)
+    if method == "leiden":
+        found = leiden(graph, seed)
+    elif method == "kmeans":
+        found = kmeans(stored.model, k or _number_of(graph, seed), seed)
+    else:
+        found = combined(stored.model, graph, k or _number_of(graph, seed), seed)
     commit_text(path, _community_table(graph, found))
     sizes = np.sort(np.bincount(found))[::-1]
     quality = modularity(graph.edges, found, graph.weight)

@@ -7,15 +7,16 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from graphtune.check import ArgumentError, bad
+from graphtune.check import ArgumentError, bad, one_of
 from graphtune.config import TrainConfig
 
 T = TypeVar("T")
+VARIANTS = ("base", "enhanced")
 READABLE = (bool, int, float, str)
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -32,7 +33,7 @@ class Settings:
     values: Mapping[str, str]
     who: str
 
-    def check(self, *classes: type, hidden: Sequence[str] = ()) -> None:
+    def check(self, *classes: type, hidden: Collection[str] = ()) -> None:
         """Refuse a name that no class has a field for.
 
         Raises:
@@ -91,14 +92,23 @@ def read(name: str, text: str, hint: Any) -> Any:
         raise bad(name, "--set", what, text) from None
 
 
-def find_recipe(name: str) -> type:
+def find_recipe(name: str, variant: str | None = None) -> Any:
     """The class of a model: a name that graphtune knows, or "package.module:Class".
+
+    Args:
+        name: of the model.
+        variant: "enhanced" for the closed form that stands for it, a recipe with its options; "base" or None for the
+            class itself.
 
     Raises:
         ArgumentError: there is none, or it is no recipe.
     """
-    from graphtune.models import RECIPES
+    from graphtune.models import ENHANCED, RECIPES
 
+    if variant is not None and one_of("--variant", "embed", variant, VARIANTS) == "enhanced":
+        if name.lower() not in ENHANCED:
+            raise bad("--model", "embed", f"one of {', '.join(ENHANCED)} with --variant enhanced", name)
+        return ENHANCED[name.lower()]
     module, colon, attribute = name.partition(":")
     if colon:
         return _import_recipe(name, module, attribute)
@@ -113,10 +123,12 @@ def own_recipes(name: str | None) -> tuple[type, ...]:
     return () if name is None else (find_recipe(name),)
 
 
-def configure(recipe_class: type, settings: Settings) -> tuple[Any, TrainConfig]:
-    """The recipe with its settings, and how to train it."""
-    settings.check(recipe_class, TrainConfig)
-    recipe = recipe_class(**settings.of(recipe_class))
+def configure(recipe: Any, settings: Settings) -> tuple[Any, TrainConfig]:
+    """The recipe, a class or one with options, with its settings; and how to train it."""
+    recipe_class = recipe if isinstance(recipe, type) else type(recipe)
+    solved = hasattr(recipe_class, "solve")  # of the training only the seed matters then
+    settings.check(recipe_class, TrainConfig, hidden=set(settable(TrainConfig)) - {"seed"} if solved else ())
+    recipe = recipe_class(**{**({} if recipe is recipe_class else vars(recipe)), **settings.of(recipe_class)})
     return recipe, dataclasses.replace(recipe.training(), **settings.of(TrainConfig))
 
 
@@ -140,7 +152,7 @@ def _import_recipe(name: str, module: str, attribute: str) -> type:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ArgumentError(f"`--model` must name a class that can be imported. Got {name!r}: {error}.") from None
-    wanted = ("build", "pretraining", "training")
+    wanted = ("build", "solve" if hasattr(found, "solve") else "pretraining", "training")
     if not (isinstance(found, type) and is_dataclass(found) and all(hasattr(found, method) for method in wanted)):
         what = f"a dataclass with {', '.join(wanted)} (graphtune.Recipe)"
         raise bad("--model", "graphtune", what, name)

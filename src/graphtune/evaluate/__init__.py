@@ -3,16 +3,20 @@
 from graphtune.evaluate.communities import evaluate_communities
 from graphtune.evaluate.links import evaluate_links
 from graphtune.evaluate.nodes import evaluate_classes, evaluate_values
+from graphtune.evaluate.operators import LinkProbe, choose_operator, evaluate_probe
 from graphtune.evaluate.ranking import evaluate_recommendations
 from graphtune.evaluate.result import Evaluation, compare
 from graphtune.evaluate.triples import evaluate_triples
 
 __all__ = [
     "Evaluation",
+    "LinkProbe",
+    "choose_operator",
     "compare",
     "evaluate_classes",
     "evaluate_communities",
     "evaluate_links",
+    "evaluate_probe",
     "evaluate_recommendations",
     "evaluate_triples",
     "evaluate_values",

@@ -1,6 +1,6 @@
 """Models: encoders, scorers, and the recipes that put them together."""
 
-from graphtune.models.base import Encoder, Head, HeadSpec, Model, Recipe, Scorer
+from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, Recipe, Scorer
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.complex import ComplEx
 from graphtune.models.deepwalk import DeepWalk
@@ -9,7 +9,9 @@ from graphtune.models.gnn import GAT, GCN, GraphSAGE
 from graphtune.models.lightgcn import LightGCN
 from graphtune.models.line import LINE
 from graphtune.models.lookup import Context, Dot, Lookup, Projected
+from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
+from graphtune.models.prone import ProNE
 from graphtune.models.rotate import RotatE
 from graphtune.models.transe import TransE
 
@@ -17,6 +19,8 @@ RECIPES: dict[str, type] = {
     "deepwalk": DeepWalk,
     "node2vec": Node2Vec,
     "line": LINE,
+    "netmf": NetMF,
+    "prone": ProNE,
     "gcn": GCN,
     "graphsage": GraphSAGE,
     "gat": GAT,
@@ -28,12 +32,20 @@ RECIPES: dict[str, type] = {
     "lightgcn": LightGCN,
 }
 
+ENHANCED: dict[str, ClosedForm] = {
+    "deepwalk": NetMF(smoothing=4),
+    "node2vec": NetMF(smoothing=4),
+    "line": ProNE(),
+}
+
 __all__ = [
     "BPRMF",
+    "ENHANCED",
     "GAT",
     "GCN",
     "LINE",
     "RECIPES",
+    "ClosedForm",
     "ComplEx",
     "Context",
     "DeepWalk",
@@ -46,7 +58,9 @@ __all__ = [
     "LightGCN",
     "Lookup",
     "Model",
+    "NetMF",
     "Node2Vec",
+    "ProNE",
     "Projected",
     "Recipe",
     "RotatE",

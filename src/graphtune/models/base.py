@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -140,6 +140,24 @@ class Recipe(Protocol):
     def training(self) -> TrainConfig: ...
 
 
+@runtime_checkable
+class ClosedForm(Protocol):
+    """A recipe that is solved rather than trained: instead of `pretraining` it has `solve`.
+
+    `solve` fills in the weights of a model that `build` made from the structure of the model's graph, and calls `say`
+    with what it does now.
+    """
+
+    @property
+    def dim(self) -> int: ...
+
+    def build(self, graph: Graph, seed: int = 0) -> Model: ...
+
+    def solve(self, model: Model, seed: int = 0, say: Callable[[str], None] = ...) -> None: ...
+
+    def training(self) -> TrainConfig: ...
+
+
 @dataclass(frozen=True)
 class Frozen:
     """A model's embeddings and keys at one moment, to score many pairs with. Works on row numbers.
@@ -203,7 +221,7 @@ class Model(nn.Module):
         outputs: for each head, what its outputs are called (class names) and how targets were scaled.
     """
 
-    def __init__(self, recipe: Recipe, encoder: Encoder, scorer: Scorer, graph: Graph):
+    def __init__(self, recipe: Recipe | ClosedForm, encoder: Encoder, scorer: Scorer, graph: Graph):
         super().__init__()
         self.recipe = recipe
         self.encoder = encoder

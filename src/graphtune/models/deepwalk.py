@@ -66,7 +66,7 @@ class DeepWalk:
 
 
 def walk_model(recipe: Any, graph: Graph, seed: int) -> Model:
-    """Source and target tables as gensim starts them: +-1 / D, which on walks beats the half of it of word2vec's C code."""
+    """Source and target tables as gensim starts them: +-1 / D, which on walks beats word2vec's +-0.5 / D."""
     lookup = Lookup(graph.num_nodes, recipe.dim, 1.0 / recipe.dim, seed)
     return Model(recipe, lookup, Context(graph.num_nodes, recipe.dim), graph)
 

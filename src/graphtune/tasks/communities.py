@@ -15,19 +15,19 @@ from graphtune.train.fit import Training
 
 @dataclass(frozen=True)
 class CommunityDetection:
-    """Which nodes belong together: KMeans on the embeddings beside Leiden on the graph. Nothing is trained for it.
+    """Which nodes belong together: KMeans on the embeddings, Leiden on the graph, and both together. Nothing learns.
 
     Attributes:
         data: the graph to cluster, or a split, whose whole graph is: communities are not predicted but found.
-        k: communities for KMeans; the number of classes where None, else as many as Leiden finds.
-        seed: of both.
+        k: communities for KMeans and the combination; the number of classes where None, else as many as Leiden finds.
+        seed: of all three.
     """
 
     data: Graph | Split
     k: int | None = None
     seed: int = 0
     name = "community-detection"
-    monitor = "modularity_kmeans"
+    monitor = "modularity_combined"
 
     def __post_init__(self) -> None:
         if self.k is not None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, Recipe
+from graphtune.models.base import ClosedForm, Model, Recipe
 from graphtune.split import Split
 from graphtune.tasks.base import Task
 from graphtune.tasks.links import LinkPrediction
 from graphtune.tasks.ranking import Recommendation
 from graphtune.tasks.triples import TripleCompletion
 from graphtune.train.fit import Result, Run, Training, fit
+from graphtune.train.stages import Stages
 
 
 def pretrain(
-    recipe: Recipe,
+    recipe: Recipe | ClosedForm,
     data: Graph | Split,
     config: TrainConfig | None = None,
     start: Model | None = None,
@@ -24,7 +27,7 @@ def pretrain(
     """Learn embeddings from the structure of a graph.
 
     Args:
-        recipe: the model family and its options.
+        recipe: the model family and its options; a closed form is solved, in one epoch of which `config` says the seed.
         data: a split, of which only the train part is learned and the validation part watched; or a graph, all of
             which is learned with nothing to watch.
         config: how to train; what suits the recipe where None.
@@ -33,15 +36,20 @@ def pretrain(
 
     Raises:
         TrainingError: the loss is no longer finite.
+        ArgumentError: a closed form is given weights to start from.
         LeakError: a part of the split leaks into another.
     """
     config = config or recipe.training()
     graph = data.train if isinstance(data, Split) else data
+    task = default_task(data) if isinstance(data, Split) and data.unit == "edge" else None
+    if isinstance(recipe, ClosedForm):
+        if start is not None:
+            raise bad("start", "pretrain", f"left out: {type(recipe).__name__} is solved, not trained", "a model")
+        return _solve(recipe, graph, task, config, run)
     model = start.copy() if start is not None else recipe.build(graph, config.seed)
     sampler, objective = recipe.pretraining(graph, config)
     training = Training(type(recipe).__name__, sampler, objective)
-    if isinstance(data, Split) and data.unit == "edge":
-        task = default_task(data)
+    if task is not None:
         training = Training(type(recipe).__name__, sampler, objective, task.validate, task.monitor)
     return fit(model, training, config, run)
 
@@ -65,6 +73,22 @@ def finetune(model: Model, task: Task, config: TrainConfig | None = None, run: R
         raise bad("task", "finetune", "on the nodes of the model", f"{len(task.graph.ids)} other nodes", fix)
     tuned = model.copy()
     return fit(tuned, task.training(tuned, config), config, run)
+
+
+def _solve(recipe: ClosedForm, graph: Graph, task: Task | None, config: TrainConfig, run: Run) -> Result:
+    """A closed form in place of `fit`: one row of history, its loss 0."""
+    begin = time.monotonic()
+    model = recipe.build(graph, config.seed)
+    with Stages(type(recipe).__name__, run.quiet) as say:
+        recipe.solve(model, config.seed, say)
+    model.eval()
+    row = {"epoch": 1, "step": 1, "loss": 0.0, "lr": 0.0, "seconds": 0.0}
+    if task is not None:
+        row |= task.validate(model)
+    row["seconds"] = time.monotonic() - begin
+    for logger in run.loggers:
+        logger.log(row)
+    return Result(model, [row], config, best_epoch=1, stopped_early=False)
 
 
 def default_task(split: Split) -> Task:

@@ -1,0 +1,217 @@
+"""NetMF (Qiu et al., 2018): the matrix that DeepWalk and LINE factorise implicitly, factorised outright."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from graphtune.check import bad, number, one_of
+from graphtune.config import TrainConfig
+from graphtune.graph import Graph
+from graphtune.kernels.alias import alias_rows
+from graphtune.kernels.sparse import sparse_product, walk_counts
+from graphtune.models.base import Model, check_recipe
+from graphtune.models.factorise import (
+    Factors,
+    factors,
+    put_sides,
+    quiet,
+    sparse_operator,
+    symmetric_factors,
+    table_model,
+    top_eigenpairs,
+)
+from graphtune.models.propagation import normalised_adjacency
+from graphtune.models.smoothing import smooth_sides
+
+METHODS = ("auto", "exact", "eigen", "sampled")
+DENSE_NODES = 24_000  # most for an [N, N] float32 matrix, 2.3 GB
+# A pair met once says little, though its ratio to chance may be large. Chosen on labels of BlogCatalog and LastFM Asia
+# that were split off for validation.
+DOUBT = 5.0
+EXACT_PRODUCTS = 2e10  # most multiplications for the powers of the walk matrix, some seconds
+
+
+@dataclass(frozen=True)
+class NetMF:
+    """DeepWalk in closed form; with `window=1` LINE of second order.
+
+    Factors of M_uv = log max(1, vol / (b d_v) (1/T) sum_{r=1..T} (P^r)_uv), where P = D^-1 A steps along an edge by
+    weight, vol is the sum of weights and d_v of those into v: the logarithm of how much oftener than by chance walks
+    from u meet v. The source side of M = U S V^T is U sqrt(S), the target side V sqrt(S); where the graph is directed
+    they differ.
+
+    Attributes:
+        dim: D; where the graph has fewer nodes the rest is 0.
+        window: T, steps that count.
+        negatives: b, noise nodes a pair; more leave out weaker relations.
+        method: "exact" takes every power; "eigen" those of the `rank` largest eigenvalues of D^-1/2 A D^-1/2, for
+            undirected graphs; "sampled" walks (in the manner of NetSMF: Qiu et al., 2019), for graphs whose [N, N]
+            matrix is too large. "auto" takes the first that fits.
+        rank: eigenpairs for "eigen". Leaving out the small ones takes noise away, too.
+        walks: for "sampled", of `window` steps, from each node for each of its neighbours.
+        smoothing: terms of ProNE's filter, which the factors are smoothed by; 0 for the paper's NetMF.
+        mu, theta: of that filter: see `ProNE`.
+    """
+
+    dim: int = 128
+    window: int = 10
+    negatives: float = 1.0
+    method: str = "auto"
+    rank: int = 192
+    walks: int = 10
+    smoothing: int = 0
+    mu: float = 0.2
+    theta: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_recipe(self, dim=1, window=1, rank=1, walks=1, smoothing=0)
+        number("negatives", "NetMF", self.negatives, 0, open_low=True)
+        number("mu", "NetMF", self.mu)
+        number("theta", "NetMF", self.theta, 0, open_low=True)
+        if self.smoothing == 1:
+            raise bad("smoothing", "NetMF", "0 or at least 2", 1)
+        one_of("method", "NetMF", self.method, METHODS)
+
+    def build(self, graph: Graph, seed: int = 0) -> Model:
+        return table_model(self, graph, seed)
+
+    def training(self) -> TrainConfig:
+        return TrainConfig(epochs=1)
+
+    def solve(self, model: Model, seed: int = 0, say: Callable[[str], None] = quiet) -> None:
+        """Put the factors into the tables of `model`.
+
+        Raises:
+            ArgumentError: the method is not for this graph.
+        """
+        method = self._method(model.graph)
+        say(f"{method} matrix of {self.window} steps")
+        if method == "sampled" or self.window == 1:
+            found = self._sparse_factors(model.graph, method, seed, say)
+        else:
+            found = self._dense_factors(model.graph, method, seed, say)
+        sides = found.sides()
+        if self.smoothing:
+            say(f"{self.smoothing} terms of smoothing")
+            sides = smooth_sides(model.graph, *sides, self.smoothing, self.mu, self.theta)
+        put_sides(model, *sides)
+
+    def _method(self, graph: Graph) -> str:
+        n = graph.num_nodes
+        if self.method == "eigen" and graph.directed:
+            raise bad("method", "NetMF", "'exact' or 'sampled' for a directed graph", self.method)
+        if self.method in ("exact", "eigen") and self.window > 1 and n > DENSE_NODES:
+            raise bad("method", "NetMF", f"'sampled' for more than {DENSE_NODES} nodes", self.method)
+        if self.method != "auto":
+            return self.method
+        if self.window == 1 or (n <= DENSE_NODES and self.window * 2 * graph.num_edges * n <= EXACT_PRODUCTS):
+            return "exact"
+        return "eigen" if n <= DENSE_NODES and not graph.directed else "sampled"
+
+    def _dense_factors(self, graph: Graph, method: str, seed: int, say: Callable[[str], None]) -> Factors:
+        matrix = self.eigen_matrix(graph, seed) if method == "eigen" else self.exact_matrix(graph)
+        say(f"factors of {graph.num_nodes:,} x {graph.num_nodes:,} numbers")
+        return factorised(lambda x: matrix @ x, lambda x: matrix.T @ x, graph, self.dim, seed)
+
+    def _sparse_factors(self, graph: Graph, method: str, seed: int, say: Callable[[str], None]) -> Factors:
+        matrix = self.sampled_matrix(graph, seed) if method == "sampled" else self.edge_matrix(graph)
+        say(f"factors of {matrix.nnz:,} entries")
+        multiply = sparse_operator(matrix)
+        transposed = sparse_operator(sp.csr_array(matrix.T)) if graph.directed else multiply
+        return factorised(multiply, transposed, graph, self.dim, seed)
+
+    def exact_matrix(self, graph: Graph) -> Tensor:
+        """[N, N] M, by Horner's rule: P (I + P (I + ...))."""
+        steps, into, volume = walk_matrix(graph)
+        csr = steps.indptr.astype(np.int64), steps.indices.astype(np.int32), steps.data
+        powers = steps.toarray()
+        diagonal = np.arange(len(powers))
+        for _ in range(self.window - 1):
+            powers[diagonal, diagonal] += 1
+            powers = sparse_product(*csr, powers)
+        matrix = torch.from_numpy(powers)
+        matrix *= torch.from_numpy((volume / (self.negatives * self.window) * reciprocal(into)).astype(np.float32))
+        return matrix.clamp_(min=1).log_()
+
+    def eigen_matrix(self, graph: Graph, seed: int = 0) -> Tensor:
+        """[N, N] M with the powers of the `rank` largest eigenvalues only; all of them give the exact one."""
+        degree = np.asarray(graph.sparse("both").sum(axis=1), dtype=np.float64).ravel()
+        multiply = sparse_operator(normalised_adjacency(graph))
+        vectors, values = top_eigenpairs(multiply, graph.num_nodes, min(self.rank, graph.num_nodes), seed)
+        weight = sum(values**step for step in range(1, self.window + 1)) / self.window
+        scale = np.sqrt(degree.sum() / self.negatives) * np.sqrt(reciprocal(degree))
+        left = vectors * torch.from_numpy(scale[:, None] * np.sqrt(np.abs(weight))).float()
+        right = left * torch.from_numpy(np.sign(weight)).float()
+        return (left @ right.T).clamp_(min=1).log_()
+
+    def edge_matrix(self, graph: Graph) -> sp.csr_array:
+        """M of one step, sparse: LINE's."""
+        steps, into, volume = walk_matrix(graph)
+        return log_above_one(steps, volume / self.negatives * reciprocal(into))
+
+    def sampled_matrix(self, graph: Graph, seed: int = 0) -> sp.csr_array:
+        """M from walks that are counted, sparse. What was met k times counts k / (k + DOUBT) of its share."""
+        steps, into, volume = walk_matrix(graph)
+        alias = None if graph.weight is None else alias_rows(steps.indptr, steps.data)
+        csr = steps.indptr.astype(np.int64), steps.indices.astype(np.int32)
+        bounds, columns, counts = walk_counts(*csr, alias, self.walks, self.window, seed)
+        met = sp.csr_array((counts.astype(np.float32), columns, bounds), shape=steps.shape)
+        begun = np.diff(csr[0]) * self.walks
+        if not graph.directed:
+            return log_above_one(*_seen_from_both_ends(met, begun, into, volume / self.negatives / self.window))
+        met.data *= met.data / (met.data + DOUBT)
+        met.data *= np.repeat(reciprocal(begun).astype(np.float32), np.diff(bounds))
+        return log_above_one(met, volume / self.negatives / self.window * reciprocal(into))
+
+
+def _seen_from_both_ends(
+    met: sp.csr_array, begun: np.ndarray, into: np.ndarray, scale: float
+) -> tuple[sp.csr_array, np.ndarray]:
+    """The symmetric M before the logarithm: what both rows of a pair have met, each with a say by its walks."""
+    share = sp.csr_array(met @ sp.diags_array(reciprocal(into).astype(np.float32)))
+    share, count = sp.csr_array(share + share.T), sp.csr_array(met + met.T)
+    for matrix in (share, count):
+        matrix.sort_indices()
+    owner = np.repeat(np.arange(len(begun)), np.diff(share.indptr))
+    share.data *= count.data / (count.data + DOUBT)
+    share.data /= (begun[owner] + begun[share.indices]).astype(np.float32)
+    return share, np.full(len(begun), scale)
+
+
+def factorised(
+    multiply: Callable[[Tensor], Tensor], transposed: Callable[[Tensor], Tensor], graph: Graph, dim: int, seed: int
+) -> Factors:
+    """The `dim` leading factors of a matrix over a graph's nodes, symmetric where the graph is undirected."""
+    n = graph.num_nodes
+    if graph.directed:
+        return factors(multiply, transposed, (n, n), dim, seed)
+    return symmetric_factors(multiply, n, dim, seed)
+
+
+def walk_matrix(graph: Graph) -> tuple[sp.csr_array, np.ndarray, float]:
+    """P [N, N] float32, rows that sum to 1 (0 at dead ends); the weight into each node [N]; the sum of weights."""
+    adjacency = graph.sparse("out")
+    out = np.asarray(adjacency.sum(axis=1, dtype=np.float64)).ravel()
+    into = np.asarray(adjacency.sum(axis=0, dtype=np.float64)).ravel()
+    steps = adjacency.copy()
+    steps.data = (steps.data * np.repeat(reciprocal(out), np.diff(steps.indptr))).astype(np.float32)
+    return steps, into, float(out.sum())
+
+
+def log_above_one(matrix: sp.csr_array, scale: np.ndarray) -> sp.csr_array:
+    """log max(1, .) of `matrix` with column v times scale[v]; entries that come to 0 are left out."""
+    logs = matrix.copy()
+    logs.data = np.log(np.maximum(matrix.data * scale[matrix.indices], 1)).astype(np.float32)
+    logs.eliminate_zeros()
+    return logs
+
+
+def reciprocal(x: np.ndarray) -> np.ndarray:
+    """1 / x, 0 where x is 0."""
+    return np.divide(1.0, x, out=np.zeros(len(x)), where=x > 0)
