@@ -113,7 +113,9 @@ def main() -> None:
                       flush=True)  # fmt: skip
     for key, values in scores.items():
         print(f"{key:<32} {mean_and_spread(values)}")
-    finish("communities", {k: float(np.mean(v)) for k, v in scores.items()}, args, lfr=LFR, runs=scores)
+    compared = ("combined", "leiden_k", "regularised_k")
+    shown = [k for k in scores if k.endswith("_nmi") and "_free_" not in k and any(f"_{m}_" in k for m in compared)]
+    finish("communities", {k: float(np.mean(v)) for k, v in scores.items()}, args, shown, lfr=LFR, runs=scores)
 
 
 if __name__ == "__main__":

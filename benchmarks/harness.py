@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,13 +34,24 @@ def arguments(description: str | None, seeds: int = 5) -> argparse.ArgumentParse
     return parser
 
 
-def finish(name: str, figures: dict[str, float], args: argparse.Namespace, **details: Any) -> None:
-    """Write the results where they were asked for, and print the last line."""
+def finish(
+    name: str, figures: dict[str, float], args: argparse.Namespace, shown: Sequence[str] = (), **details: Any
+) -> None:
+    """Write the results where they were asked for, and print the last line.
+
+    Args:
+        name: of the benchmark.
+        figures: its numbers.
+        args: as parsed.
+        shown: the figures that the README's table is to show; all where empty.
+        details: anything else to keep in the file.
+    """
     rounded = {key: round(float(value), 5) for key, value in figures.items()}
     if args.json:
         record = {
             "benchmark": name,
             "figures": rounded,
+            "shown": list(shown) or list(rounded),
             "quick": args.quick,
             "seeds": args.seeds,
             "details": details,

@@ -18,9 +18,9 @@ def table() -> str:
         machine = record["machine"]
         machines.add(f"{machine['processor']}, {machine['cores']} cores, torch {machine['versions']['torch']}")
         command = record["command"].removeprefix("python benchmarks/")
-        for number, (figure, value) in enumerate(record["figures"].items()):
+        for number, figure in enumerate(record.get("shown", record["figures"])):
             name = f"`{command}`" if number == 0 else ""
-            lines.append(f"| {name} | {figure} | {value:g} | {record['seeds']} |")
+            lines.append(f"| {name} | {figure} | {record['figures'][figure]:g} | {record['seeds']} |")
     return "\n".join([*lines, "", "Measured on " + "; ".join(sorted(machines)) + "."])
 
 

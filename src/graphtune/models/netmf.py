@@ -34,6 +34,7 @@ DENSE_NODES = 24_000  # most for an [N, N] float32 matrix, 2.3 GB
 # A pair met once says little, though its ratio to chance may be large. Chosen on labels of BlogCatalog and LastFM Asia
 # that were split off for validation.
 DOUBT = 5.0
+MOST_VISITS = 100_000_000  # of walks, in all: some 4 GB while they are counted
 EXACT_PRODUCTS = 2e10  # most multiplications for the powers of the walk matrix, some seconds
 
 
@@ -54,7 +55,8 @@ class NetMF:
             undirected graphs; "sampled" walks (in the manner of NetSMF: Qiu et al., 2019), for graphs whose [N, N]
             matrix is too large. "auto" takes the first that fits.
         rank: eigenpairs for "eigen". Leaving out the small ones takes noise away, too.
-        walks: for "sampled", of `window` steps, from each node for each of its neighbours.
+        walks: for "sampled", of `window` steps, from each node for each of its neighbours; fewer, but one, where they
+            would visit more than 100 M nodes. Beyond ten million edges `ProNE` is the one to take.
         smoothing: terms of ProNE's filter, which the factors are smoothed by; 0 for the paper's NetMF.
         mu, theta: of that filter: see `ProNE`.
     """
@@ -160,28 +162,19 @@ class NetMF:
         steps, into, volume = walk_matrix(graph)
         alias = None if graph.weight is None else alias_rows(steps.indptr, steps.data)
         csr = steps.indptr.astype(np.int64), steps.indices.astype(np.int32)
-        bounds, columns, counts = walk_counts(*csr, alias, self.walks, self.window, seed)
+        walks = min(self.walks, max(1, MOST_VISITS // max(1, steps.nnz * self.window)))
+        bounds, columns, counts = walk_counts(*csr, alias, walks, self.window, seed)
         met = sp.csr_array((counts.astype(np.float32), columns, bounds), shape=steps.shape)
-        begun = np.diff(csr[0]) * self.walks
-        if not graph.directed:
-            return log_above_one(*_seen_from_both_ends(met, begun, into, volume / self.negatives / self.window))
         met.data *= met.data / (met.data + DOUBT)
-        met.data *= np.repeat(reciprocal(begun).astype(np.float32), np.diff(bounds))
-        return log_above_one(met, volume / self.negatives / self.window * reciprocal(into))
-
-
-def _seen_from_both_ends(
-    met: sp.csr_array, begun: np.ndarray, into: np.ndarray, scale: float
-) -> tuple[sp.csr_array, np.ndarray]:
-    """The symmetric M before the logarithm: what both rows of a pair have met, each with a say by its walks."""
-    share = sp.csr_array(met @ sp.diags_array(reciprocal(into).astype(np.float32)))
-    share, count = sp.csr_array(share + share.T), sp.csr_array(met + met.T)
-    for matrix in (share, count):
-        matrix.sort_indices()
-    owner = np.repeat(np.arange(len(begun)), np.diff(share.indptr))
-    share.data *= count.data / (count.data + DOUBT)
-    share.data /= (begun[owner] + begun[share.indices]).astype(np.float32)
-    return share, np.full(len(begun), scale)
+        met.data *= reciprocal(into).astype(np.float32)[columns]
+        begun, scale = np.diff(csr[0]) * walks, volume / (self.negatives * self.window)
+        if graph.directed:
+            met.data *= np.repeat(reciprocal(begun).astype(np.float32), np.diff(bounds))
+        else:  # M is symmetric: both nodes of a pair have seen it, each with a say by the walks it began
+            met = sp.csr_array(met + met.T)
+            owner = np.repeat(np.arange(len(begun), dtype=np.int32), np.diff(met.indptr))
+            met.data /= (begun[owner] + begun[met.indices]).astype(np.float32)
+        return log_above_one(met, np.full(len(begun), scale))
 
 
 def factorised(
