@@ -51,7 +51,7 @@ class Factors:
 
 def sparse_operator(matrix: sp.csr_array) -> Product:
     """x -> matrix @ x on all threads, the same bits for any number of them."""
-    indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
+    indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False)
     values = np.asarray(matrix.data, dtype=np.float32)
 
     def multiply(x: Tensor) -> Tensor:

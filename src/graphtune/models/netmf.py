@@ -34,7 +34,7 @@ DENSE_NODES = 24_000  # most for an [N, N] float32 matrix, 2.3 GB
 # A pair met once says little, though its ratio to chance may be large. Chosen on labels of BlogCatalog and LastFM Asia
 # that were split off for validation.
 DOUBT = 5.0
-MOST_VISITS = 100_000_000  # of walks, in all: some 4 GB while they are counted
+MOST_VISITS = 100_000_000  # of walks, in all: at most some 5 GB while they are counted
 EXACT_PRODUCTS = 2e10  # most multiplications for the powers of the walk matrix, some seconds
 
 
@@ -56,7 +56,7 @@ class NetMF:
             matrix is too large. "auto" takes the first that fits.
         rank: eigenpairs for "eigen". Leaving out the small ones takes noise away, too.
         walks: for "sampled", of `window` steps, from each node for each of its neighbours; fewer, but one, where they
-            would visit more than 100 M nodes. Beyond ten million edges `ProNE` is the one to take.
+            would visit more than 100 M nodes. Beyond five million edges `ProNE` is the one to take.
         smoothing: terms of ProNE's filter, which the factors are smoothed by; 0 for the paper's NetMF.
         mu, theta: of that filter: see `ProNE`.
     """
@@ -167,13 +167,13 @@ class NetMF:
         met = sp.csr_array((counts.astype(np.float32), columns, bounds), shape=steps.shape)
         met.data *= met.data / (met.data + DOUBT)
         met.data *= reciprocal(into).astype(np.float32)[columns]
-        begun, scale = np.diff(csr[0]) * walks, volume / (self.negatives * self.window)
+        begun = (np.diff(csr[0]) * walks).astype(np.float32)
+        scale = volume / (self.negatives * self.window)
         if graph.directed:
-            met.data *= np.repeat(reciprocal(begun).astype(np.float32), np.diff(bounds))
+            met.data /= np.repeat(begun, np.diff(met.indptr))
         else:  # M is symmetric: both nodes of a pair have seen it, each with a say by the walks it began
             met = sp.csr_array(met + met.T)
-            owner = np.repeat(np.arange(len(begun), dtype=np.int32), np.diff(met.indptr))
-            met.data /= (begun[owner] + begun[met.indices]).astype(np.float32)
+            met.data /= np.repeat(begun, np.diff(met.indptr)) + begun[met.indices]
         return log_above_one(met, np.full(len(begun), scale))
 
 
@@ -199,8 +199,9 @@ def walk_matrix(graph: Graph) -> tuple[sp.csr_array, np.ndarray, float]:
 
 def log_above_one(matrix: sp.csr_array, scale: np.ndarray) -> sp.csr_array:
     """log max(1, .) of `matrix` with column v times scale[v]; entries that come to 0 are left out."""
-    logs = matrix.copy()
-    logs.data = np.log(np.maximum(matrix.data * scale[matrix.indices], 1)).astype(np.float32)
+    values = matrix.data * scale.astype(np.float32)[matrix.indices]
+    np.maximum(values, 1, out=values)
+    logs = sp.csr_array((np.log(values, out=values), matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
     logs.eliminate_zeros()
     return logs
 
