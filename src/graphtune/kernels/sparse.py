@@ -10,7 +10,7 @@ from numba import njit
 
 from graphtune.kernels.parallel import in_blocks
 from graphtune.kernels.random import advance, stream, uniform
-from graphtune.kernels.walks import _neighbour
+from graphtune.kernels.walks import neighbour
 
 ROWS_A_BLOCK = 256
 
@@ -57,7 +57,7 @@ def _walk_counts(begin, end, indptr, indices, accept, other, walks, window, seed
                 if indptr[at] == indptr[at + 1]:
                     break
                 state = advance(state)
-                at = _neighbour(indptr, indices, accept, other, at, uniform(state))
+                at = neighbour(indptr, indices, accept, other, at, uniform(state))
                 if seen[at] == 0:
                     columns[filled] = at
                     filled += 1

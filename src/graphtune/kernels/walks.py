@@ -21,7 +21,7 @@ GROUP = 32
 
 
 @njit(cache=True, nogil=True)
-def _neighbour(indptr, indices, accept, other, node, number):
+def neighbour(indptr, indices, accept, other, node, number):
     """A neighbour of `node` drawn by edge weight from one uniform number."""
     begin = indptr[node]
     x = number * (indptr[node + 1] - begin)
@@ -65,7 +65,7 @@ def _first_order(begin, end, indptr, indices, accept, other, starts, seed, first
                 if indptr[node[i] + 1] == indptr[node[i]]:
                     node[i] = -1
                     continue
-                node[i] = _neighbour(indptr, indices, accept, other, node[i], uniform(state[i]))
+                node[i] = neighbour(indptr, indices, accept, other, node[i], uniform(state[i]))
                 out[group + i, at] = node[i]
 
 
@@ -104,12 +104,12 @@ def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p,
             state[i] = advance(state[i])
             number = uniform(state[i])
             if previous[i] < 0:
-                step, taken = _neighbour(indptr, indices, accept, other, node[i], number), True
+                step, taken = neighbour(indptr, indices, accept, other, node[i], number), True
             elif number * (degree * lid + above) < above:
                 step, taken = previous[i], True
             else:
                 number = (number * (degree * lid + above) - above) / (degree * lid)
-                step = _neighbour(indptr, indices, accept, other, node[i], min(number, 1.0 - 1e-16))
+                step = neighbour(indptr, indices, accept, other, node[i], min(number, 1.0 - 1e-16))
                 state[i] = advance(state[i])
                 height = uniform(state[i]) * lid
                 if step == previous[i]:
