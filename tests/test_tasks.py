@@ -326,3 +326,15 @@ def test_a_model_that_saw_the_test_edges_is_refused() -> None:
     for attempt in (lambda: task.evaluate(knowing), lambda: finetune(knowing, task)):
         with pytest.raises(LeakError, match="has seen"):
             attempt()
+
+
+def test_a_model_of_another_split_is_refused() -> None:
+    """It has as many edges as the train part, but not the same ones."""
+    u, v = np.triu_indices(12, 1)
+    graph = Graph(np.stack([u, v]), NodeIds.range(12))
+    one, other = (split_edges(graph, seed=seed) for seed in (0, 1))
+    model = DeepWalk(dim=4).build(other.train)
+    assert model.graph.num_edges == one.train.num_edges
+    with pytest.raises(LeakError, match="has seen"):
+        LinkPrediction(one).evaluate(model)
+    LinkPrediction(other).evaluate(model)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from graphtune.check import LeakError, bad, integer, one_of
+from graphtune.check import bad, integer, one_of
 from graphtune.evaluate.result import PARTS, Evaluation, Pooled
+from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.kernels.negatives import unknown_targets
 from graphtune.metrics import average_precision, roc_auc
@@ -138,7 +139,7 @@ def choose_operator(
         raise bad("split", "choose_operator", "of edges without relations, some of them for validation", split.kind)
     pairs = integer("pairs", "choose_operator", pairs, 1)
     for name, model in models.items():
-        _refuse_seen(name, model, split)
+        refuse_seen(model, split, f"Model {name!r}")
     edges, rng = split.train.edges, np.random.default_rng(seed)
     edges = edges[:, rng.choice(edges.shape[1], min(pairs, edges.shape[1]), replace=False)]
     train = edges, non_edges(split.train, edges.shape[1], seed)
@@ -202,22 +203,6 @@ def _decide(regression: Any, operator: str, frozen: Frozen, u: np.ndarray, v: np
     """[n] log-odds."""
     parts = [slice(begin, begin + BATCH) for begin in range(0, len(u), BATCH)]
     return np.concatenate([regression.decision_function(OPERATORS[operator](frozen, u[p], v[p])) for p in parts])
-
-
-def _refuse_seen(name: str, model: Model, split: Split) -> None:
-    if model.graph.num_edges <= split.train.num_edges:
-        return
-    hidden = np.concatenate([_keys(split.valid), _keys(split.test)])
-    seen = int(np.isin(hidden, _keys(model.graph)).sum())
-    if seen:
-        fix = "Pretrain it on the split."
-        raise LeakError(f"Model {name!r} must have learned the train part only. It saw {seen:,} hidden edges. {fix}")
-
-
-def _keys(graph: Graph) -> np.ndarray:
-    """[E] a number for each pair of nodes, unordered in an undirected graph."""
-    u, v = graph.edges if graph.directed else np.sort(graph.edges, axis=0)
-    return u * graph.num_nodes + v
 
 
 def _numbers(table: Any) -> np.ndarray:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-
-from graphtune.check import LeakError, bad
+from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation
 from graphtune.graph import Graph
@@ -63,28 +61,3 @@ def describe(split: Split) -> str:
     graph = split.graph
     extras = [name for name in ("relation", "labels", "targets", "features") if getattr(graph, name) is not None]
     return f"{split.kind} of a graph with {' and '.join(extras) or 'edges only'}"
-
-
-def refuse_seen(model: Model, split: Split) -> None:
-    """Refuse a model that learned from edges it is to predict.
-
-    Raises:
-        LeakError: its graph holds validation or test edges that the train part does not.
-    """
-    if model.graph.num_edges <= split.train.num_edges:
-        return
-    seen = np.setdiff1d(_keys(model.graph), _keys(split.train))
-    hidden = np.concatenate([_keys(split.valid), _keys(split.test)])
-    known = int(np.isin(hidden, seen).sum())
-    if known:
-        raise LeakError(
-            f"The model must have learned the train part only. Got one that has seen {known:,} of {len(hidden):,} "
-            "validation and test edges. Pretrain it on the split (without --split none)."
-        )
-
-
-def _keys(graph: Graph) -> np.ndarray:
-    """[E] a number for each edge: its nodes, unordered in an undirected graph, and its relation."""
-    u, v = graph.edges if graph.directed else np.sort(graph.edges, axis=0)
-    keys = u * graph.num_nodes + v
-    return keys if graph.relation is None else keys * graph.num_relations + graph.relation

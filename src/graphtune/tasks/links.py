@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from graphtune.check import integer, one_of
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_links
+from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.objectives import BPR, EdgeProximity, SampledSoftmax
 from graphtune.sampling import EdgeSampler, Negatives
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import describe, need, refuse_seen
+from graphtune.tasks.base import describe, need
 from graphtune.train.fit import Training
 
 WATCHED = 5000  # validation edges scored during training

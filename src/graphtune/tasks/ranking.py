@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from graphtune.check import integer, one_of
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_recommendations
+from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.bprmf import LOSSES, pair_pretraining
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import describe, need, refuse_seen
+from graphtune.tasks.base import describe, need
 from graphtune.train.fit import Training
 
 
