@@ -1,10 +1,12 @@
 """The kernels against exact distributions, slow loops and autograd. (The ranking kernels: test_ranking.py.)"""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from numba import njit
 from scipy.stats import chisquare
 
 from graphtune.batch import Batch, WalkBatch
@@ -377,25 +379,46 @@ def test_edge_pass_over_several_blocks(threads):
 # ---- vector code ---------------------------------------------------------------------------------------------
 
 
+@njit
+def shared_pulls(source, target, first, second, offset, tiles, label, rate, out):
+    vector_pulls(False, source, target, first, second, offset, tiles, label, rate, out)
+
+
+@njit
+def apart_pulls(source, target, first, second, offset, tiles, label, rate, out):
+    vector_pulls(True, source, target, first, second, offset, tiles, label, rate, out)
+
+
+@njit
+def shared_update(source, target, first, second, offset, tiles, pull, move):
+    vector_update(False, source, target, first, second, offset, tiles, pull, move)
+
+
+@njit
+def apart_update(source, target, first, second, offset, tiles, pull, move):
+    vector_update(True, source, target, first, second, offset, tiles, pull, move)
+
+
 @pytest.mark.parametrize("dim", [1, 7, 8, 20, 32, 100])
 @pytest.mark.parametrize("tiles", [1, 2, 3, 5])
 @pytest.mark.parametrize("rows", [(3, 4), (5, 5)])
 @pytest.mark.parametrize("tied", [False, True])
-def test_vector_code_equals_the_plain_kernels(dim, tiles, rows, tied):
+@pytest.mark.parametrize("apart", [False, True])
+def test_vector_code_equals_the_plain_kernels(dim, tiles, rows, tied, apart):
     rng = np.random.default_rng(dim)
     source = rng.normal(size=(9, dim)).astype(np.float32) / 4
     target = source if tied else rng.normal(size=(9, dim)).astype(np.float32) / 4
-    offset = rng.choice([0, 1, 2, 6, 7, 8], tiles * TILE) * dim  # a row on both sides may be read at any moment
+    offset = rng.choice([0, 1, 2, 6, 7, 8], tiles * TILE + 1) * dim  # a row on both sides may be read at any moment
     offset[1] = offset[0]
     label = rng.integers(0, 2, tiles * CELLS).astype(np.float32)
     rate = rng.uniform(0, 1, tiles * CELLS).astype(np.float32)
     used = np.arange(tiles * CELLS) % (CELLS // 2) < TILE
     pulls = [np.zeros(tiles * CELLS, np.float32) for _ in range(2)]
-    plain_pulls(source, target, *rows, offset, tiles, label, rate, pulls[0])
-    vector_pulls(source, target, *rows, offset, tiles, label, rate, pulls[1])
+    plain_pulls(apart, source, target, *rows, offset, tiles, label, rate, pulls[0])
+    (apart_pulls if apart else shared_pulls)(source, target, *rows, offset, tiles, label, rate, pulls[1])
     np.testing.assert_allclose(pulls[1][used], pulls[0][used], atol=1e-5)
     found = []
-    for update in (plain_update, vector_update):
+    for update in (partial(plain_update, apart), apart_update if apart else shared_update):
         x = source.copy()
         y, move = x if tied else target.copy(), np.zeros((2, dim), np.float32)
         update(x, y, *rows, offset, tiles, pulls[0], move)

@@ -206,7 +206,8 @@ class EdgeSampler:
         sets = -(-len(source) // 2) if how.pairs else len(source)
         shape = (how.count,) if how.shared else (sets, how.count)
         if how.noise == "degree":
-            return self._noise.draw(int(np.prod(shape)), seed).reshape(shape) + low
+            drawn = self._noise.draw(int(np.prod(shape)), seed).reshape(shape)
+            return drawn + low if low else drawn
         return rng.integers(low, high, shape)
 
     @cached_property

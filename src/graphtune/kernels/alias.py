@@ -98,5 +98,5 @@ class Alias:
     def draw(self, n: int, seed: int) -> np.ndarray:
         """[n] int64 positions; the same for a seed whatever the number of threads."""
         out = np.empty(n, dtype=np.int64)
-        in_blocks(_draw, n, self.accept, self.other, np.uint64(seed), out, block=1 << 16)
+        in_blocks(_draw, n, self.accept, self.other, np.uint64(seed), out, block=1 << 14)
         return out

@@ -69,15 +69,15 @@ def _walks(begin, end, source, target, walks, reach, negative, lr, cell, offset,
                 if size == 0 or (size < 4 and near < last):
                     continue
                 first = rate if size > 1 else alone
-                pulls(source, target, held[0], held[min(1, size - 1)], offset, tiles, label, first, pull)
+                pulls(False, source, target, held[0], held[min(1, size - 1)], offset, tiles, label, first, pull)
                 if wanted:
                     loss, measured, wanted = loss + _loss(cell, first, pull), measured + 1, False
                 if size > 2:
                     second = rate if size > 3 else alone
-                    pulls(source, target, held[2], held[size - 1], offset, tiles, label, second, other)
-                update(source, target, held[0], held[min(1, size - 1)], offset, tiles, pull, move)
+                    pulls(False, source, target, held[2], held[size - 1], offset, tiles, label, second, other)
+                update(False, source, target, held[0], held[min(1, size - 1)], offset, tiles, pull, move)
                 if size > 2:
-                    update(source, target, held[2], held[size - 1], offset, tiles, other, move)
+                    update(False, source, target, held[2], held[size - 1], offset, tiles, other, move)
                 size = 0
     return loss, measured
 
@@ -111,21 +111,21 @@ def _edges(
     tiles = len(offset) // TILE
     loss, measured = 0.0, 0
     together = 2 if 2 * len(negative) <= len(head) + 1 else 1
-    label[cell[0, 0]] = label[cell[1, 1]] = 1.0
+    label[cell[0, 0]] = label[cell[0, 1]] = 1.0
     for pair in range(begin, end, 2):
         both = pair + 1 < end
         first, second = _prepare(source, target, head, tail, negative, pair, together, lr, cell, offset, rate)
-        pulls(source, target, first, second, offset, tiles, label, rate, pull)
+        pulls(True, source, target, first, second, offset, tiles, label, rate, pull)
         if pair % MEASURED == 0:
             loss, measured = loss + _loss(cell, rate, pull), measured + 1
         if both:
             third, fourth = _prepare(
                 source, target, head, tail, negative, pair + 1, together, lr, cell, offset_2, rate_2
             )
-            pulls(source, target, third, fourth, offset_2, tiles, label, rate_2, other)
-        update(source, target, first, second, offset, tiles, pull, move)
+            pulls(True, source, target, third, fourth, offset_2, tiles, label, rate_2, other)
+        update(True, source, target, first, second, offset, tiles, pull, move)
         if both:
-            update(source, target, third, fourth, offset_2, tiles, other, move)
+            update(True, source, target, third, fourth, offset_2, tiles, other, move)
     return loss, measured
 
 
@@ -135,15 +135,15 @@ def _prepare(source, target, head, tail, negative, pair, together, lr, cell, off
     one = together * pair
     two = min(one + together, len(head)) - 1
     _fetch_edge(source, target, head, tail, negative, pair + 2, together)
-    for row in range(2):
-        edge = two if row else one
-        lr_of_row = lr if row == 0 or two != one else np.float32(0.0)
-        offset[row] = tail[edge] * source.shape[1]
-        rate[cell[row, row]] = lr_of_row
-        for k in range(2, len(cell)):
-            node = negative[pair, k - 2]
-            offset[k] = node * source.shape[1]
-            rate[cell[k, row]] = lr_of_row if node != tail[edge] else np.float32(0.0)
+    offset[:] = tail[one] * source.shape[1]
+    offset[-1] = tail[two] * source.shape[1]
+    lr_of_second = lr if two != one else np.float32(0.0)
+    rate[cell[0, 0]], rate[cell[0, 1]] = lr, lr_of_second
+    for k in range(1, len(cell)):
+        node = negative[pair, k - 1]
+        offset[k] = node * source.shape[1]
+        rate[cell[k, 0]] = lr if node != tail[one] else np.float32(0.0)
+        rate[cell[k, 1]] = lr_of_second if node != tail[two] else np.float32(0.0)
     return head[one], head[two]
 
 
@@ -214,7 +214,7 @@ def train_edges(
     """
 
     def some(begin: int, end: int) -> tuple[float, int]:
-        cell, offset, (label, rate, rate_2, *pair), move = _scratch(2 + negative.shape[1], source.shape[1])
+        cell, offset, (label, rate, rate_2, *pair), move = _scratch(1 + negative.shape[1], source.shape[1])
         scratch = cell, offset[0], label, rate, offset[1], rate_2, *pair, move
         return _edges(begin, end, source, target, head, tail, negative, np.float32(lr), *scratch)
 
@@ -226,7 +226,7 @@ def _scratch(count: int, dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     offsets, five of numbers per cell, and room for the moves of the source rows."""
     tiles, k = -(-count // TILE), np.arange(count)
     cell = (k // TILE * CELLS + k % TILE)[:, None] + [0, CELLS // 2]
-    offset = np.zeros((2, tiles * TILE), dtype=np.int64)
+    offset = np.zeros((2, tiles * TILE + 1), dtype=np.int64)
     return cell, offset, np.zeros((5, tiles * CELLS), dtype=np.float32), np.zeros((2, dim), dtype=np.float32)
 
 

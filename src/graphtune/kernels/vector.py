@@ -5,7 +5,8 @@ LLVM's own vectoriser gives up here: it cannot know that the rows do not overlap
 plain functions instead; tests hold the two equal.
 
 Targets go in tiles of 3. Per tile there are 8 numbers: those of the first source row with each target and one unused,
-then the same of the second.
+then the same of the second. With `apart`, the first target of all is of the first source row only; in its place the
+second meets a row of its own.
 
 Axes: T tiles, D dim.
 """
@@ -116,14 +117,15 @@ class _Lanes:
 
 
 class _Pass:
-    """What both emitters read: (source, target, first, second, offset, tiles, ...)."""
+    """What both emitters read: (apart, source, target, first, second, offset, tiles, ...), `apart` known by now."""
 
     def __init__(self, context, builder, signature, arguments):
         self.context, self.builder, self.kinds, self.arguments = context, builder, signature.args, arguments
-        rows, shape = self.array(0)
-        self.keys, self.offsets = self.array(1)[0], self.array(4)[0]
-        self.dim, self.tiles = shape[1], arguments[5]
-        self.sources = [builder.gep(rows, [builder.mul(row, self.dim)]) for row in arguments[2:4]]
+        self.apart = self.kinds[0].literal_value
+        rows, shape = self.array(1)
+        self.keys, self.offsets = self.array(2)[0], self.array(5)[0]
+        self.dim, self.tiles = shape[1], arguments[6]
+        self.sources = [builder.gep(rows, [builder.mul(row, self.dim)]) for row in arguments[3:5]]
 
     def array(self, i):
         """(data, shape) of argument i."""
@@ -131,13 +133,31 @@ class _Pass:
         return array.data, cgutils.unpack_tuple(self.builder, array.shape)
 
     def targets(self, tile):
+        """For each place of a tile the target rows that meet the first and the second source row."""
         first = self.builder.mul(tile, _INT(TILE))
-        places = [self.builder.gep(self.offsets, [self.builder.add(first, _INT(i))]) for i in range(TILE)]
-        return [self.builder.gep(self.keys, [self.builder.load(place)]) for place in places]
+        rows = [(row, row) for row in (self._target(self.builder.add(first, _INT(i))) for i in range(TILE))]
+        if self.apart and isinstance(tile, ir.Constant) and tile.constant == 0:
+            rows[0] = rows[0][0], self._target(self.builder.mul(self.tiles, _INT(TILE)))
+        return rows
+
+    def _target(self, place):
+        return self.builder.gep(self.keys, [self.builder.load(self.builder.gep(self.offsets, [place]))])
 
     def cells(self, i, tile):
         """Pointer to the tile's 8 numbers in argument i."""
         return self.builder.gep(self.array(i)[0], [self.builder.mul(tile, _INT(CELLS))])
+
+    def for_each_tile(self, body, finish=lambda: None):
+        """`body([0, 1])` for two tiles, which keep the multipliers busy; else `body([tile])` for each, and `finish()`."""
+        builder = self.builder
+        with builder.if_else(builder.icmp_signed("==", self.tiles, _INT(2)), likely=True) as (usual, any_number):
+            with usual:
+                body([_INT(0), _INT(1)])
+            with any_number:
+                body([_INT(0)])
+                with cgutils.for_range_slice(builder, _INT(1), self.tiles, _INT(1)) as (tile, _):
+                    body([tile])
+                finish()
 
     def along(self, body):
         """`body(lanes, d)` for each vector of a row."""
@@ -152,91 +172,90 @@ class _Pass:
             body(_Lanes(builder, mask), whole)
 
 
-@intrinsic
-def _vector_pulls(typing, source, target, first, second, offset, tiles, label, rate, out):
-    """Emit `plain_pulls`."""
+@intrinsic(prefer_literal=True)
+def vector_pulls(typing, apart, source, target, first, second, offset, tiles, label, rate, out):
+    """Emit `plain_pulls`; called without a function's frame, which would push dozens of numbers about the arrays."""
 
     def emit(context, builder, signature, arguments):
         step = _Pass(context, builder, signature, arguments)
-
-        def group(tiles):
-            targets = [step.targets(tile) for tile in tiles]
-            sums = [[cgutils.alloca_once(builder, _FLOATS) for _ in range(CELLS)] for _ in tiles]
-            for part in chain(*sums):
-                builder.store(ir.Constant(_FLOATS, [0.0] * WIDTH), part)
-
-            def add(lanes, d):
-                x = [lanes.load(row, d) for row in step.sources]
-                for rows, parts in zip(targets, sums):
-                    for i, row in enumerate(rows):
-                        y = lanes.load(row, d)
-                        for part, number in zip((parts[i], parts[CELLS // 2 + i]), x):
-                            builder.store(_fma(builder, number, y, builder.load(part)), part)
-
-            step.along(add)
-            for tile, parts in zip(tiles, sums):
-                guess = _sigmoid(builder, _totals(builder, [builder.load(part) for part in parts]))
-                wanted, rates, pulls = (builder.bitcast(step.cells(i, tile), _CELLS.as_pointer()) for i in (6, 7, 8))
-                error = builder.fsub(builder.load(wanted, align=4), guess)
-                builder.store(builder.fmul(error, builder.load(rates, align=4)), pulls, align=4)
-
-        pairs = builder.and_(step.tiles, _INT(-2))  # two at a time keep the multipliers busy
-        with cgutils.for_range_slice(builder, _INT(0), pairs, _INT(2)) as (tile, _):
-            group([tile, builder.add(tile, _INT(1))])
-        with builder.if_then(builder.icmp_signed("<", pairs, step.tiles)):
-            group([pairs])
+        step.for_each_tile(lambda tiles: _emit_pulls(step, tiles))
         return context.get_dummy_value()
 
-    return types.void(source, target, types.int64, types.int64, offset, types.int64, label, rate, out), emit
+    return types.void(apart, source, target, types.int64, types.int64, offset, types.int64, label, rate, out), emit
 
 
-@intrinsic
-def _vector_update(typing, source, target, first, second, offset, tiles, pull, move):
+def _emit_pulls(step, tiles):
+    builder, targets = step.builder, [step.targets(tile) for tile in tiles]
+    sums = [[cgutils.alloca_once(builder, _FLOATS) for _ in range(CELLS)] for _ in tiles]
+    for part in chain(*sums):
+        builder.store(ir.Constant(_FLOATS, [0.0] * WIDTH), part)
+
+    def add(lanes, d):
+        x = [lanes.load(row, d) for row in step.sources]
+        for rows, parts in zip(targets, sums):
+            for i, (row, other) in enumerate(rows):
+                y = lanes.load(row, d)
+                z = y if other is row else lanes.load(other, d)
+                for part, number, key in zip((parts[i], parts[CELLS // 2 + i]), x, (y, z)):
+                    builder.store(_fma(builder, number, key, builder.load(part)), part)
+
+    step.along(add)
+    for tile, parts in zip(tiles, sums):
+        guess = _sigmoid(builder, _totals(builder, [builder.load(part) for part in parts]))
+        wanted, rates, pulls = (builder.bitcast(step.cells(i, tile), _CELLS.as_pointer()) for i in (7, 8, 9))
+        error = builder.fsub(builder.load(wanted, align=4), guess)
+        builder.store(builder.fmul(error, builder.load(rates, align=4)), pulls, align=4)
+
+
+@intrinsic(prefer_literal=True)
+def vector_update(typing, apart, source, target, first, second, offset, tiles, pull, move):
     """Emit `plain_update`."""
 
     def emit(context, builder, signature, arguments):
         step = _Pass(context, builder, signature, arguments)
-        moves, _ = step.array(7)
+        moves, _ = step.array(8)
         moves = [moves, builder.gep(moves, [step.dim])]
-
-        def group(tiles, gathered, is_last):
-            """Move the targets of some tiles, and with the last of them the source rows by all that was `gathered`."""
-            rows = [row for tile in tiles for row in step.targets(tile)]
-            places = [builder.gep(step.cells(6, tile), [_INT(i)]) for tile in tiles for i in range(CELLS)]
-            numbers = [_spread(builder, builder.load(place)) for place in places]
-            g = [
-                [numbers[t * CELLS + s * CELLS // 2 + i] for t in range(len(tiles)) for i in range(TILE)]
-                for s in (0, 1)
-            ]
-
-            def add(lanes, d):
-                x = [lanes.load(row, d) for row in step.sources]
-                sums = [lanes.load(row, d) for row in moves] if gathered else [ir.Constant(_FLOATS, [0.0] * WIDTH)] * 2
-                for i, row in enumerate(rows):
-                    y = lanes.load(row, d)
-                    moved = _fma(builder, g[0][i], x[0], y)
-                    lanes.store(_fma(builder, g[1][i], x[1], moved), row, d)
-                    sums = [_fma(builder, g[s][i], y, sums[s]) for s in (0, 1)]
-                for s in (0, 1):
-                    if is_last:
-                        lanes.store(builder.fadd(lanes.load(step.sources[s], d), sums[s]), step.sources[s], d)
-                        sums[s] = ir.Constant(_FLOATS, [0.0] * WIDTH)
-                    if gathered:
-                        lanes.store(sums[s], moves[s], d)
-
-            step.along(add)
-
-        with builder.if_else(builder.icmp_signed("==", step.tiles, _INT(2)), likely=True) as (usual, any_number):
-            with usual:
-                group([_INT(0), _INT(1)], gathered=False, is_last=True)
-            with any_number:
-                last = builder.sub(step.tiles, _INT(1))
-                with cgutils.for_range(builder, last) as loop:
-                    group([loop.index], gathered=True, is_last=False)
-                group([last], gathered=True, is_last=True)
+        step.for_each_tile(lambda tiles: _emit_update(step, tiles, moves), lambda: _emit_moves(step, moves))
         return context.get_dummy_value()
 
-    return types.void(source, target, types.int64, types.int64, offset, types.int64, pull, move), emit
+    return types.void(apart, source, target, types.int64, types.int64, offset, types.int64, pull, move), emit
+
+
+def _emit_update(step, tiles, moves):
+    """Move the target rows of two tiles and the source rows; of one tile only, gather what the source rows are to move by."""
+    builder, alone = step.builder, len(tiles) == 1
+    rows = [pair for tile in tiles for pair in step.targets(tile)]
+    places = [builder.gep(step.cells(7, tile), [_INT(i)]) for tile in tiles for i in range(CELLS)]
+    numbers = [_spread(builder, builder.load(place)) for place in places]
+    g = [[numbers[t * CELLS + s * CELLS // 2 + i] for t in range(len(tiles)) for i in range(TILE)] for s in (0, 1)]
+
+    def add(lanes, d):
+        x = [lanes.load(row, d) for row in step.sources]
+        sums = [lanes.load(row, d) for row in moves] if alone else [ir.Constant(_FLOATS, [0.0] * WIDTH)] * 2
+        for i, (row, other) in enumerate(rows):
+            y = z = lanes.load(row, d)
+            moved = _fma(builder, g[0][i], x[0], y)
+            if other is not row:
+                lanes.store(moved, row, d)
+                moved = z = lanes.load(other, d)
+            lanes.store(_fma(builder, g[1][i], x[1], moved), other, d)
+            sums = [_fma(builder, g[s][i], key, sums[s]) for s, key in enumerate((y, z))]
+        for s in (0, 1):
+            place = moves[s] if alone else step.sources[s]
+            lanes.store(sums[s] if alone else builder.fadd(lanes.load(place, d), sums[s]), place, d)
+
+    step.along(add)
+
+
+def _emit_moves(step, moves):
+    """Move the source rows by what was gathered, and empty that."""
+
+    def add(lanes, d):
+        for row, move in zip(step.sources, moves):
+            lanes.store(step.builder.fadd(lanes.load(row, d), lanes.load(move, d)), row, d)
+            lanes.store(ir.Constant(_FLOATS, [0.0] * WIDTH), move, d)
+
+    step.along(add)
 
 
 @intrinsic
@@ -275,54 +294,48 @@ def sigmoid(x):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def plain_pulls(source, target, first, second, offset, tiles, label, rate, out):
+def plain_pulls(apart, source, target, first, second, offset, tiles, label, rate, out):
     """out = (label - sigmoid(x . y)) * rate, x source row `first` or `second`, y the target row.
 
-    offset [3 T] int64, where the target rows begin in the flat table; label, rate and out [8 T].
+    offset [3 T] int64, where the target rows begin in the flat table; label, rate and out [8 T]. With `apart`, the
+    first target is of the first source row only; in its place the second has another, offset[3 T].
     """
     flat = target.reshape(-1)
     for k in range(TILE * tiles):
         for s in range(2):
             row = first if s == 0 else second
+            at = offset[TILE * tiles if apart and k == 0 and s == 1 else k]
             total = np.float32(0.0)
             for d in range(source.shape[1]):
-                total += source[row, d] * flat[offset[k] + d]
+                total += source[row, d] * flat[at + d]
             i = k // TILE * CELLS + s * CELLS // 2 + k % TILE
             out[i] = (label[i] - sigmoid(total)) * rate[i]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def plain_update(source, target, first, second, offset, tiles, pull, move):
+def plain_update(apart, source, target, first, second, offset, tiles, pull, move):
     """Target rows += pull x source rows as they were; source rows += pull x target rows as they were.
 
     pull [8 T]; move [2, D] is scratch that is 0 before and after. A row that stands twice is moved twice.
     """
     flat = target.reshape(-1)
-    for tile in range(tiles):
+    for k in range(TILE * tiles):
+        i = k // TILE * CELLS + k % TILE
+        a, b = pull[i], pull[i + CELLS // 2]
         for d in range(source.shape[1]):
-            x, z = source[first, d], source[second, d]
-            for i in range(TILE):
-                at = offset[tile * TILE + i] + d
-                a, b, y = pull[tile * CELLS + i], pull[tile * CELLS + CELLS // 2 + i], flat[at]
-                move[0, d] += a * y
-                move[1, d] += b * y
-                flat[at] = y + a * x + b * z
+            at = offset[k] + d
+            y = z = flat[at]
+            flat[at] = y + a * source[first, d]
+            if apart and k == 0:
+                at = offset[TILE * tiles] + d
+                z = flat[at]
+            flat[at] += b * source[second, d]
+            move[0, d] += a * y
+            move[1, d] += b * z
     for d in range(source.shape[1]):
         source[first, d] += move[0, d]
         source[second, d] += move[1, d]
         move[0, d] = move[1, d] = 0.0
-
-
-@njit(inline="always")
-def vector_pulls(source, target, first, second, offset, tiles, label, rate, out):
-    """`plain_pulls` in vector code; inlined, as a call would push dozens of numbers that describe the arrays."""
-    _vector_pulls(source, target, first, second, offset, tiles, label, rate, out)  # type: ignore[call-arg]
-
-
-@njit(inline="always")
-def vector_update(source, target, first, second, offset, tiles, pull, move):
-    """`plain_update` in vector code."""
-    _vector_update(source, target, first, second, offset, tiles, pull, move)  # type: ignore[call-arg]
 
 
 PLAIN = os.environ.get("GRAPHTUNE_PLAIN_KERNELS") == "1"
