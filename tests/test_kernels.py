@@ -16,6 +16,7 @@ from graphtune.kernels.alias import Alias, alias_rows
 from graphtune.kernels.distance import modulus, modulus_gradient, taxicab, taxicab_gradient
 from graphtune.kernels.negatives import unknown_targets
 from graphtune.kernels.random import advance, stream, uniform
+from graphtune.kernels.secondorder import HUB, second_order_edges
 from graphtune.kernels.skipgram import MEASURED, PAIRS_A_BLOCK, train_edges, train_walks
 from graphtune.kernels.vector import CELLS, TILE, plain_pulls, plain_update, vector_pulls, vector_update
 from graphtune.kernels.vector import sigmoid as fast_sigmoid
@@ -374,6 +375,42 @@ def test_edge_pass_over_several_blocks(threads):
     source, target = np.zeros((n, 2), np.float32), np.ones((n, 2), np.float32)
     train_edges(source, target, head, tail, np.empty((-(-n // 2), 0), np.int64), 0.5, threads)
     np.testing.assert_allclose(source, 0.25)  # (1 - s(0)) * 0.5 * 1
+
+
+# ---- second-order neighbours --------------------------------------------------------------------------------
+
+
+def ladder(weighted):
+    rng = np.random.default_rng(4)
+    u, v = np.nonzero(np.triu(rng.random((30, 30)) < 0.1, 1))
+    weight = rng.uniform(0.5, 2.0, len(u)).astype(np.float32) if weighted else None
+    return Graph(np.stack([u, v]), NodeIds.range(30), weight=weight)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_low_degrees_gain_the_nearest_second_order_neighbours(weighted):
+    graph, most = ladder(weighted), 6
+    a = graph.sparse().toarray().astype(float)
+    near = a @ (a / np.maximum(a.sum(1, keepdims=True), 1e-12))
+    csr = graph.adjacency()
+    head, tail, weight = second_order_edges(csr.indptr, csr.indices, csr.weight, most)
+    assert len(set(zip(head, tail))) == len(head)
+    np.testing.assert_allclose(weight, near[head, tail], rtol=1e-4)
+    for i in range(30):
+        others = near[i, (a[i] == 0) & (near[i] > 0) & (np.arange(30) != i)]
+        room = max(0, most - np.count_nonzero(a[i]))
+        assert weight[head == i] == pytest.approx(np.sort(others)[::-1][:room], rel=1e-4)
+        assert (a[i, tail[head == i]] == 0).all() and i not in tail[head == i]
+
+
+def test_long_rows_are_read_in_part():
+    """A star's leaves: each gains as many of the others, anywhere among them, at the weight that all would have."""
+    leaves = 3 * HUB
+    csr = graph_of([(0, i + 1) for i in range(leaves)]).adjacency()
+    head, tail, weight = second_order_edges(csr.indptr, csr.indices, None, 4)
+    assert np.array_equal(np.bincount(head, minlength=leaves + 1), [0] + [3] * leaves)
+    np.testing.assert_allclose(weight, 3 / leaves, rtol=1e-5)
+    assert chisquare(np.histogram(tail, 10, (1, leaves + 1))[0] / 9).pvalue > LEAST_P  # in runs of three
 
 
 # ---- vector code ---------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from graphtune.models.distance import modulus_cross, taxicab_cross
 from graphtune.models.distmult import DistMult, DistMultScorer
 from graphtune.models.gnn import GAT, GCN, GNN, GraphSAGE, prepare_features
 from graphtune.models.lightgcn import LightGCN, Propagation
-from graphtune.models.line import LINE, Halves, HalvesScorer
+from graphtune.models.line import LINE, Halves, HalvesScorer, extended
 from graphtune.models.lookup import Context, Dot, Lookup, Projected
 from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
@@ -82,6 +82,22 @@ class TestLineBothOrders(RecipeContract):
     recipe = LINE(dim=8, order="both", negatives=3)
     config = EDGES
     untrained = ("scorer.log_scale",)  # weighs the halves in fine-tuning; in pretraining each is unaware of the other
+
+
+class TestLineWithExtendedLowDegrees(RecipeContract):
+    recipe = LINE(dim=8, negatives=3, extend_to=9)
+    config = EDGES
+    untrained = ("scorer.log_scale",)
+
+
+def test_extended_low_degrees_keep_every_direction() -> None:
+    """A path 0-1-2-3: the ends gain a neighbour each, at the product of two weights over the sum of the middle's."""
+    graph = Graph(np.array([[0, 1, 2], [1, 2, 3]]), NodeIds.range(4), weight=np.array([2.0, 1.0, 4.0]))
+    found = extended(graph, 2)
+    assert found.directed
+    edges = {(u, v): w for u, v, w in zip(*found.edges.tolist(), found.weight.tolist())}
+    expected = {(0, 1): 2.0, (1, 0): 2.0, (1, 2): 1.0, (2, 1): 1.0, (2, 3): 4.0, (3, 2): 4.0}
+    assert edges == pytest.approx(expected | {(0, 2): 2.0 * 1.0 / 3.0, (3, 1): 4.0 * 1.0 / 5.0})
 
 
 class TestNetMF(ClosedFormContract):
@@ -389,6 +405,7 @@ def test_triple_models_refuse_graphs_without_relations():
         lambda: Node2Vec(p=0.0),
         lambda: LINE(order="third"),
         lambda: LINE(dim=7),
+        lambda: LINE(extend_to=-1),
         lambda: GCN(dropout=1.0),
         lambda: GCN(layers=0),
         lambda: GAT(hidden=10, heads=4),

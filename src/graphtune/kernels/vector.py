@@ -148,7 +148,7 @@ class _Pass:
         return self.builder.gep(self.array(i)[0], [self.builder.mul(tile, _INT(CELLS))])
 
     def for_each_tile(self, body, finish=lambda: None):
-        """`body([0, 1])` for two tiles, which keep the multipliers busy; else `body([tile])` for each, and `finish()`."""
+        """`body([0, 1])` for two tiles, as that keeps the multipliers busy; else `body([tile])` of each and `finish()`."""
         builder = self.builder
         with builder.if_else(builder.icmp_signed("==", self.tiles, _INT(2)), likely=True) as (usual, any_number):
             with usual:
@@ -222,7 +222,7 @@ def vector_update(typing, apart, source, target, first, second, offset, tiles, p
 
 
 def _emit_update(step, tiles, moves):
-    """Move the target rows of two tiles and the source rows; of one tile only, gather what the source rows are to move by."""
+    """Move the target rows, and the source rows; with one tile of several, gather what the source rows are to move by."""
     builder, alone = step.builder, len(tiles) == 1
     rows = [pair for tile in tiles for pair in step.targets(tile)]
     places = [builder.gep(step.cells(7, tile), [_INT(i)]) for tile in tiles for i in range(CELLS)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +15,7 @@ from graphtune.batch import Batch
 from graphtune.check import bad, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.kernels.secondorder import second_order_edges
 from graphtune.models.base import Encoder, Model, Scorer, check_recipe
 from graphtune.models.lookup import Context, Dot, Lookup
 from graphtune.objectives import EdgeProximity, Losses
@@ -28,14 +30,17 @@ class LINE:
         dim: D, of both halves together for `order="both"`.
         order: "first", "second", or "both": each half of its own order, L2-normalised and concatenated.
         negatives: noise nodes per edge.
+        extend_to: nodes with fewer neighbours than this gain their nearest second-order neighbours up to it, by weight
+            (the paper's section 4.3, for low degrees); 0 leaves the graph as it is.
     """
 
     dim: int = 128
     order: str = "both"
     negatives: int = 5
+    extend_to: int = 0
 
     def __post_init__(self) -> None:
-        check_recipe(self, dim=1, negatives=1)
+        check_recipe(self, dim=1, negatives=1, extend_to=0)
         one_of("order", "LINE", self.order, ("first", "second", "both"))
         if self.order == "both" and self.dim % 2:
             raise bad("dim", "LINE", "even for order='both', which halves it", self.dim)
@@ -54,9 +59,21 @@ class LINE:
         )  # fmt: skip
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+        graph = extended(graph, self.extend_to) if self.extend_to else graph
         negatives = Negatives(self.negatives, noise="degree", pairs=True)
         sampler = EdgeSampler(graph, config.batch_size, negatives, by_weight=True, seed=config.seed)
         return sampler, BothOrders() if self.order == "both" else EdgeProximity()
+
+
+def extended(graph: Graph, most: int) -> Graph:
+    """The graph as a directed one, each edge in the directions it has, with the second-order edges of nodes that have
+    fewer than `most` neighbours."""
+    csr = graph.adjacency("out")
+    rows = np.repeat(np.arange(graph.num_nodes), csr.degree)
+    weight = np.ones(len(rows), np.float32) if csr.weight is None else csr.weight
+    head, tail, gained = second_order_edges(csr.indptr, csr.indices, csr.weight, most)
+    edges = np.stack([np.concatenate([rows, head]), np.concatenate([csr.indices, tail])])
+    return Graph(edges, graph.ids, directed=True, weight=np.concatenate([weight, gained]))
 
 
 class Halves(Encoder):
