@@ -466,6 +466,56 @@ def test_vector_code_equals_the_plain_kernels(dim, tiles, rows, tied, apart):
     assert not np.allclose(found[0][0], source)
 
 
+def halved(table):
+    """float32 as bfloat16 bits, and what is left of it as float32."""
+    bits = (table.view(np.uint32) >> 16).astype(np.uint16)
+    return bits, (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+@pytest.mark.parametrize("dim", [1, 8, 20, 100])
+@pytest.mark.parametrize("tiles", [1, 2, 3])
+@pytest.mark.parametrize("apart", [False, True])
+def test_half_tables_move_as_whole_ones_within_a_rounding(dim, tiles, apart):
+    rng = np.random.default_rng(dim)
+    tables = [halved(rng.normal(size=(9, dim)).astype(np.float32) / 4) for _ in range(2)]
+    offset = rng.permutation(9)[: tiles * TILE + 1] * dim if tiles < 3 else rng.choice(9, tiles * TILE + 1) * dim
+    label, rate = rng.uniform(0, 1, (2, tiles * CELLS)).astype(np.float32)
+    found = []
+    for kernels in (
+        (plain_pulls, plain_update),
+        (apart_pulls, apart_update) if apart else (shared_pulls, shared_update),
+    ):
+        for which in (0, 1):
+            x, y = (pair[which].copy() for pair in tables)
+            pull, move = np.zeros(tiles * CELLS, np.float32), np.zeros((2, dim), np.float32)
+            flag = (apart,) if kernels[0] is plain_pulls else ()
+            kernels[0](*flag, x, y, 3, 4, offset, tiles, label, rate, pull)
+            kernels[1](*flag, x, y, 3, 4, offset, tiles, pull, move)
+            found.append([t if which else (t.astype(np.uint32) << 16).view(np.float32) for t in (x, y)])
+    for other in found[1:]:
+        for one, two in zip(found[0], other):
+            np.testing.assert_allclose(one, two, rtol=2**-6, atol=4e-3)
+
+
+@pytest.mark.parametrize("update", [partial(plain_update, False), shared_update], ids=["plain", "vector"])
+def test_half_tables_gather_small_steps(update):
+    """Steps of about 1/40 of a rounding unit arrive in the mean; rounding to the nearest would lose each."""
+    rng, (rows, steps) = np.random.default_rng(0), (6, 2000)
+    one = np.uint16(np.float32(1.0).view(np.uint32) >> 16)
+    source, target = np.full((2, 64), one), np.full((rows, 64), one)
+    pull, move = np.zeros(2 * CELLS, np.float32), np.zeros((2, 64), np.float32)
+    used = np.arange(2 * CELLS) % (CELLS // 2) < TILE
+    total = 0.0
+    for _ in range(steps):
+        source[:] = one
+        pull[used] = rng.uniform(0, 2e-4, used.sum())
+        total += pull.sum() / rows
+        update(source, target, 0, 1, np.arange(rows + 1) * 64 % (rows * 64), 2, pull, move)
+    moved = (target.astype(np.uint32) << 16).view(np.float32) - 1.0
+    assert moved.mean() == pytest.approx(total, rel=0.05)
+    assert moved.std() < 0.25 * total
+
+
 def test_sigmoid_is_close_everywhere():
     x = np.linspace(-30, 30, 4001).astype(np.float32)
     found = np.array([fast_sigmoid(value) for value in x])

@@ -61,6 +61,17 @@ class TestNode2Vec(RecipeContract):
     config = WALKS
 
 
+class TestDeepWalkInHalfTables(RecipeContract):
+    recipe = DeepWalk(dim=8, walks_per_node=5, walk_length=8, window=3, negatives=3, table_dtype="bfloat16")
+    config = WALKS
+
+
+class TestLineInHalfTables(RecipeContract):
+    recipe = LINE(dim=8, negatives=3, table_dtype="bfloat16")
+    config = EDGES
+    untrained = ("scorer.log_scale",)
+
+
 class TestNode2VecByAdam(RecipeContract):
     """Without the fused kernel, and with subsampling."""
 
@@ -406,6 +417,8 @@ def test_triple_models_refuse_graphs_without_relations():
         lambda: LINE(order="third"),
         lambda: LINE(dim=7),
         lambda: LINE(extend_to=-1),
+        lambda: LINE(table_dtype="float16"),
+        lambda: DeepWalk(table_dtype="half"),
         lambda: GCN(dropout=1.0),
         lambda: GCN(layers=0),
         lambda: GAT(hidden=10, heads=4),

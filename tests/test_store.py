@@ -53,6 +53,7 @@ MODELS = {
     "deepwalk": (gt.DeepWalk(dim=4), ring),
     "node2vec": (gt.Node2Vec(dim=4), ring),
     "line": (gt.LINE(dim=4), ring),
+    "line in half tables": (gt.LINE(dim=4, table_dtype="bfloat16"), ring),
     "gcn": (gt.GCN(dim=4, hidden=4), rich),
     "gat without features": (gt.GAT(dim=4, hidden=4, heads=2), ring),
     "graphsage": (gt.GraphSAGE(dim=4, hidden=4), rich),

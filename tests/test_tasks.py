@@ -338,3 +338,18 @@ def test_a_model_of_another_split_is_refused() -> None:
     with pytest.raises(LeakError, match="has seen"):
         LinkPrediction(one).evaluate(model)
     LinkPrediction(other).evaluate(model)
+
+
+def test_half_tables_become_whole_in_fine_tuning() -> None:
+    """Optimisers would lose their steps in bfloat16, so pretraining by one is refused and fine-tuning widens."""
+    graph = blocks()
+    split = split_edges(graph, seed=0)
+    recipe = DeepWalk(dim=8, table_dtype="bfloat16")
+    model = pretrain(recipe, split, run=QUIET).model
+    assert model.encoder.weight.dtype == torch.bfloat16
+    assert model.encode().dtype == np.float32
+    tuned = finetune(model, LinkPrediction(split), TrainConfig(epochs=2), run=QUIET).model
+    assert tuned.encoder.weight.dtype == torch.float32
+    assert tuned.recipe == DeepWalk(dim=8)
+    with pytest.raises(ArgumentError, match="table_dtype"):
+        pretrain(recipe, split, TrainConfig(optimizer="adamw", epochs=1), run=QUIET)

@@ -47,8 +47,10 @@ class Fused(Protocol):
     def update(self, model: Any, batch: Any, lr: float, threads: int | None = None) -> float: ...
 
 
-def _tables(model: Any) -> tuple[Any, Any]:
-    return model.encoder.weight.detach().numpy(), model.scorer.weight.detach().numpy()
+def table(parameter: Tensor) -> np.ndarray:
+    """A table as the kernels read it: the memory of the parameter itself; bfloat16 as uint16."""
+    rows = parameter.detach()
+    return rows.view(torch.uint16).numpy() if rows.dtype == torch.bfloat16 else rows.numpy()
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class SkipGram:
         return model.encoder.in_kernels and model.scorer.in_kernels and hasattr(model.scorer, "weight")
 
     def update(self, model: Any, batch: WalkBatch, lr: float, threads: int | None = None) -> float:
-        source, target = _tables(model)
+        source, target = table(model.encoder.weight), table(model.scorer.weight)
         return train_walks(source, target, batch.walks, batch.reach, batch.negative, lr, threads)
 
 
@@ -98,9 +100,9 @@ class EdgeProximity:
 
     def update(self, model: Any, batch: Batch, lr: float, threads: int | None = None) -> float:
         assert batch.target is not None and batch.negative is not None
-        source = model.encoder.weight.detach().numpy()
+        source = table(model.encoder.weight)
         own = getattr(model.scorer, "weight", None)
-        target = source if own is None else own.detach().numpy()
+        target = source if own is None else table(own)
         head, tail, negative = (t.numpy() for t in (batch.source, batch.target, batch.negative))
         if negative.ndim == 1:
             negative = np.tile(negative, (-(-len(head) // 2), 1))

@@ -22,9 +22,8 @@ def _reach(node, indptr, indices, weight, total, seed, number, seen):
     for at in range(indptr[node], indptr[node + 1]):
         k = indices[at]
         first, size = indptr[k], indptr[k + 1] - indptr[k]
-        start, read = 0, min(size, HUB)
-        if size > HUB:
-            start = np.int64(uniform(stream(seed, at)) * size)
+        read = min(size, HUB)
+        start = int(uniform(stream(seed, at)) * size) if size > HUB else 0
         share = weight[at] / total[k] * size / max(read, 1)
         for step in range(read):
             entry = first + (start + step) % size

@@ -8,112 +8,46 @@ Targets go in tiles of 3. Per tile there are 8 numbers: those of the first sourc
 then the same of the second. With `apart`, the first target of all is of the first source row only; in its place the
 second meets a row of its own.
 
+Tables are float32, or bfloat16 as uint16 (see `kernels.lanes`); sums are float32 in both.
+
 Axes: T tiles, D dim.
 """
 
 import os
 from itertools import chain
+from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-WIDTH = 16 if binding.get_host_cpu_features().get("avx512f") else 8
+from graphtune.kernels.lanes import (
+    ABOVE,
+    BELOW,
+    CELL_VECTOR,
+    CELLS,
+    FLOATS,
+    I32,
+    INT,
+    LIMIT,
+    WIDTH,
+    Lanes,
+    bytes_of,
+    constant,
+    fma,
+    function,
+    narrowed,
+    shuffle,
+    sigmoid_of_cells,
+    spread,
+    totals,
+    widened,
+)
+
 TILE = 3  # with more, an update's multipliers and rows do not fit into 16 vector registers
-CELLS = 8
 LINE = 64  # bytes the processor fetches at once
-LIMIT = 4.97  # where the fraction below reaches 1
-ABOVE, BELOW = (1.0, 378.0, 17325.0, 135135.0), (28.0, 3150.0, 62370.0, 135135.0)
-_FLOAT, _INT, _I32, _BIT = ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(1)
-_FLOATS, _CELLS = ir.VectorType(_FLOAT, WIDTH), ir.VectorType(_FLOAT, CELLS)
-_BITS = ir.VectorType(_BIT, WIDTH)
-
-
-def _function(builder, name, result, arguments):
-    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
-
-
-def _fma(builder, a, b, c):
-    kind = a.type
-    call = _function(builder, f"llvm.fmuladd.v{kind.count}f32", kind, [kind] * 3)
-    return builder.call(call, [a, b, c])
-
-
-def _shuffle(builder, a, b, order):
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(order)), order))
-
-
-def _spread(builder, number):
-    alone = builder.insert_element(ir.Constant(_FLOATS, [0.0] * WIDTH), number, _I32(0))
-    return _shuffle(builder, alone, alone, [0] * WIDTH)
-
-
-def _cells(number):
-    return ir.Constant(_CELLS, [number] * CELLS)
-
-
-def _totals(builder, vectors):
-    """The sums over the lanes of 8 vectors, in one vector of 8: folded in pairs, not one by one."""
-    groups, lanes = 1, WIDTH
-    while lanes > 1:
-        if len(vectors) == 1:
-            vectors = [*vectors, vectors[0]]
-        lanes //= 2
-        low = [vector + 2 * g * lanes + i for vector in (0, WIDTH) for g in range(groups) for i in range(lanes)]
-        high = [i + lanes for i in low]
-        pairs = zip(vectors[::2], vectors[1::2])
-        vectors = [builder.fadd(_shuffle(builder, a, b, low), _shuffle(builder, a, b, high)) for a, b in pairs]
-        groups *= 2
-    return _shuffle(builder, vectors[0], vectors[0], list(range(CELLS)))
-
-
-def _sigmoid(builder, x):
-    """1 / (1 + exp(-x)) of 8 numbers as in `sigmoid`."""
-
-    def bound(x, order, number):
-        """NaN stays NaN."""
-        beyond = builder.fcmp_ordered(order, x, _cells(number))
-        return builder.select(beyond, _cells(number), x)
-
-    def polynomial(s, *coefficients):
-        value = _cells(coefficients[0])
-        for number in coefficients[1:]:
-            value = _fma(builder, value, s, _cells(number))
-        return value
-
-    x = bound(bound(builder.fmul(x, _cells(0.5)), ">", LIMIT), "<", -LIMIT)
-    s = builder.fmul(x, x)
-    tanh = builder.fdiv(builder.fmul(x, polynomial(s, *ABOVE)), polynomial(s, *BELOW))
-    return _fma(builder, tanh, _cells(0.5), _cells(0.5))
-
-
-class _Lanes:
-    """A vector of a row at a time; with a mask only the lanes that the row still has."""
-
-    def __init__(self, builder, mask=None):
-        self.builder, self.mask = builder, mask
-
-    def load(self, row, d):
-        at = self._at(row, d)
-        if self.mask is None:
-            return self.builder.load(at, align=4)
-        name = f"llvm.masked.load.v{WIDTH}f32.p0v{WIDTH}f32"
-        call = _function(self.builder, name, _FLOATS, [at.type, _I32, _BITS, _FLOATS])
-        return self.builder.call(call, [at, _I32(4), self.mask, ir.Constant(_FLOATS, [0.0] * WIDTH)])
-
-    def store(self, value, row, d):
-        at = self._at(row, d)
-        if self.mask is None:
-            self.builder.store(value, at, align=4)
-            return
-        name = f"llvm.masked.store.v{WIDTH}f32.p0v{WIDTH}f32"
-        call = _function(self.builder, name, ir.VoidType(), [_FLOATS, at.type, _I32, _BITS])
-        self.builder.call(call, [value, at, _I32(4), self.mask])
-
-    def _at(self, row, d):
-        return self.builder.bitcast(self.builder.gep(row, [d]), _FLOATS.as_pointer())
 
 
 class _Pass:
@@ -134,10 +68,10 @@ class _Pass:
 
     def targets(self, tile):
         """For each place of a tile the target rows that meet the first and the second source row."""
-        first = self.builder.mul(tile, _INT(TILE))
-        rows = [(row, row) for row in (self._target(self.builder.add(first, _INT(i))) for i in range(TILE))]
+        first = self.builder.mul(tile, INT(TILE))
+        rows = [(row, row) for row in (self._target(self.builder.add(first, INT(i))) for i in range(TILE))]
         if self.apart and isinstance(tile, ir.Constant) and tile.constant == 0:
-            rows[0] = rows[0][0], self._target(self.builder.mul(self.tiles, _INT(TILE)))
+            rows[0] = rows[0][0], self._target(self.builder.mul(self.tiles, INT(TILE)))
         return rows
 
     def _target(self, place):
@@ -145,31 +79,31 @@ class _Pass:
 
     def cells(self, i, tile):
         """Pointer to the tile's 8 numbers in argument i."""
-        return self.builder.gep(self.array(i)[0], [self.builder.mul(tile, _INT(CELLS))])
+        return self.builder.gep(self.array(i)[0], [self.builder.mul(tile, INT(CELLS))])
 
     def for_each_tile(self, body, finish=lambda: None):
-        """`body([0, 1])` for two tiles, as that keeps the multipliers busy; else `body([tile])` of each and `finish()`."""
+        """`body([0, 1])` for two tiles, to keep the multipliers busy; else `body([tile])` of each and `finish()`."""
         builder = self.builder
-        with builder.if_else(builder.icmp_signed("==", self.tiles, _INT(2)), likely=True) as (usual, any_number):
+        with builder.if_else(builder.icmp_signed("==", self.tiles, INT(2)), likely=True) as (usual, any_number):
             with usual:
-                body([_INT(0), _INT(1)])
+                body([INT(0), INT(1)])
             with any_number:
-                body([_INT(0)])
-                with cgutils.for_range_slice(builder, _INT(1), self.tiles, _INT(1)) as (tile, _):
+                body([INT(0)])
+                with cgutils.for_range_slice(builder, INT(1), self.tiles, INT(1)) as (tile, _):
                     body([tile])
                 finish()
 
     def along(self, body):
         """`body(lanes, d)` for each vector of a row."""
-        builder, whole = self.builder, self.builder.and_(self.dim, _INT(-WIDTH))
-        with cgutils.for_range_slice(builder, _INT(0), whole, _INT(WIDTH)) as (d, _):
-            body(_Lanes(builder), d)
+        builder, whole = self.builder, self.builder.and_(self.dim, INT(-WIDTH))
+        with cgutils.for_range_slice(builder, INT(0), whole, INT(WIDTH)) as (d, _):
+            body(Lanes(builder), d)
         rest = builder.sub(self.dim, whole)
-        with builder.if_then(builder.icmp_signed(">", rest, _INT(0)), likely=False):
-            count = builder.insert_element(ir.Constant(ir.VectorType(_INT, WIDTH), [0] * WIDTH), rest, _I32(0))
-            lane = ir.Constant(ir.VectorType(_INT, WIDTH), list(range(WIDTH)))
-            mask = builder.icmp_signed("<", lane, _shuffle(builder, count, count, [0] * WIDTH))
-            body(_Lanes(builder, mask), whole)
+        with builder.if_then(builder.icmp_signed(">", rest, INT(0)), likely=False):
+            count = builder.insert_element(ir.Constant(ir.VectorType(INT, WIDTH), [0] * WIDTH), rest, I32(0))
+            lane = ir.Constant(ir.VectorType(INT, WIDTH), list(range(WIDTH)))
+            mask = builder.icmp_signed("<", lane, shuffle(builder, count, count, [0] * WIDTH))
+            body(Lanes(builder, mask), whole)
 
 
 @intrinsic(prefer_literal=True)
@@ -186,9 +120,9 @@ def vector_pulls(typing, apart, source, target, first, second, offset, tiles, la
 
 def _emit_pulls(step, tiles):
     builder, targets = step.builder, [step.targets(tile) for tile in tiles]
-    sums = [[cgutils.alloca_once(builder, _FLOATS) for _ in range(CELLS)] for _ in tiles]
+    sums = [[cgutils.alloca_once(builder, FLOATS) for _ in range(CELLS)] for _ in tiles]
     for part in chain(*sums):
-        builder.store(ir.Constant(_FLOATS, [0.0] * WIDTH), part)
+        builder.store(constant(FLOATS, 0.0), part)
 
     def add(lanes, d):
         x = [lanes.load(row, d) for row in step.sources]
@@ -197,12 +131,12 @@ def _emit_pulls(step, tiles):
                 y = lanes.load(row, d)
                 z = y if other is row else lanes.load(other, d)
                 for part, number, key in zip((parts[i], parts[CELLS // 2 + i]), x, (y, z)):
-                    builder.store(_fma(builder, number, key, builder.load(part)), part)
+                    builder.store(fma(builder, number, key, builder.load(part)), part)
 
     step.along(add)
     for tile, parts in zip(tiles, sums):
-        guess = _sigmoid(builder, _totals(builder, [builder.load(part) for part in parts]))
-        wanted, rates, pulls = (builder.bitcast(step.cells(i, tile), _CELLS.as_pointer()) for i in (7, 8, 9))
+        guess = sigmoid_of_cells(builder, totals(builder, [builder.load(part) for part in parts]))
+        wanted, rates, pulls = (builder.bitcast(step.cells(i, tile), CELL_VECTOR.as_pointer()) for i in (7, 8, 9))
         error = builder.fsub(builder.load(wanted, align=4), guess)
         builder.store(builder.fmul(error, builder.load(rates, align=4)), pulls, align=4)
 
@@ -222,27 +156,27 @@ def vector_update(typing, apart, source, target, first, second, offset, tiles, p
 
 
 def _emit_update(step, tiles, moves):
-    """Move the target rows, and the source rows; with one tile of several, gather what the source rows are to move by."""
+    """Move the target rows, and the source rows; with one tile of several, gather what the sources are to move by."""
     builder, alone = step.builder, len(tiles) == 1
     rows = [pair for tile in tiles for pair in step.targets(tile)]
-    places = [builder.gep(step.cells(7, tile), [_INT(i)]) for tile in tiles for i in range(CELLS)]
-    numbers = [_spread(builder, builder.load(place)) for place in places]
+    places = [builder.gep(step.cells(7, tile), [INT(i)]) for tile in tiles for i in range(CELLS)]
+    numbers = [spread(builder, builder.load(place)) for place in places]
     g = [[numbers[t * CELLS + s * CELLS // 2 + i] for t in range(len(tiles)) for i in range(TILE)] for s in (0, 1)]
 
     def add(lanes, d):
         x = [lanes.load(row, d) for row in step.sources]
-        sums = [lanes.load(row, d) for row in moves] if alone else [ir.Constant(_FLOATS, [0.0] * WIDTH)] * 2
+        sums = [lanes.load(row, d) for row in moves] if alone else [constant(FLOATS, 0.0)] * 2
         for i, (row, other) in enumerate(rows):
             y = z = lanes.load(row, d)
-            moved = _fma(builder, g[0][i], x[0], y)
+            moved = fma(builder, g[0][i], x[0], y)
             if other is not row:
-                lanes.store(moved, row, d)
+                lanes.store(moved, row, d, g[0][i])
                 moved = z = lanes.load(other, d)
-            lanes.store(_fma(builder, g[1][i], x[1], moved), other, d)
-            sums = [_fma(builder, g[s][i], key, sums[s]) for s, key in enumerate((y, z))]
+            lanes.store(fma(builder, g[1][i], x[1], moved), other, d, g[1][i])
+            sums = [fma(builder, g[s][i], key, sums[s]) for s, key in enumerate((y, z))]
         for s in (0, 1):
             place = moves[s] if alone else step.sources[s]
-            lanes.store(sums[s] if alone else builder.fadd(lanes.load(place, d), sums[s]), place, d)
+            lanes.store(sums[s] if alone else builder.fadd(lanes.load(place, d), sums[s]), place, d, sums[s])
 
     step.along(add)
 
@@ -252,8 +186,9 @@ def _emit_moves(step, moves):
 
     def add(lanes, d):
         for row, move in zip(step.sources, moves):
-            lanes.store(step.builder.fadd(lanes.load(row, d), lanes.load(move, d)), row, d)
-            lanes.store(ir.Constant(_FLOATS, [0.0] * WIDTH), move, d)
+            gathered = lanes.load(move, d)
+            lanes.store(step.builder.fadd(lanes.load(row, d), gathered), row, d, gathered)
+            lanes.store(constant(FLOATS, 0.0), move, d, gathered)
 
     step.along(add)
 
@@ -267,12 +202,37 @@ def _vector_prefetch(typing, table, row):
         dim = cgutils.unpack_tuple(builder, array.shape)[1]
         start = builder.gep(array.data, [builder.mul(arguments[1], dim)])
         byte = builder.bitcast(start, ir.IntType(8).as_pointer())
-        ask = _function(builder, "llvm.prefetch.p0i8", ir.VoidType(), [byte.type, _I32, _I32, _I32])
-        with cgutils.for_range_slice(builder, _INT(0), builder.mul(dim, _INT(4)), _INT(LINE)) as (at, _):
-            builder.call(ask, [builder.gep(byte, [at]), _I32(1), _I32(3), _I32(1)])
+        ask = function(builder, "llvm.prefetch.p0i8", ir.VoidType(), [byte.type, I32, I32, I32])
+        size = INT(bytes_of(start))
+        with cgutils.for_range_slice(builder, INT(0), builder.mul(dim, size), INT(LINE)) as (at, _):
+            builder.call(ask, [builder.gep(byte, [at]), I32(1), I32(3), I32(1)])
         return context.get_dummy_value()
 
     return types.void(table, types.int64), emit
+
+
+@intrinsic
+def _widen(typing, stored):
+    """A cell of a table as float32."""
+
+    def emit(context, builder, signature, arguments):
+        return arguments[0] if signature.args[0] == types.float32 else widened(builder, arguments[0])
+
+    return types.float32(stored), emit
+
+
+@intrinsic
+def _narrow(typing, value, salt, stored):
+    """The float32 `value` as a cell of the kind of `stored`, rounded by the chance that it makes with `salt`."""
+
+    def emit(context, builder, signature, arguments):
+        return arguments[0] if signature.return_type == types.float32 else narrowed(builder, *arguments[:2])
+
+    return stored(types.float32, types.float32, stored), emit
+
+
+widen: Any = _widen
+narrow: Any = _narrow
 
 
 @njit(cache=True, nogil=True)
@@ -307,7 +267,7 @@ def plain_pulls(apart, source, target, first, second, offset, tiles, label, rate
             at = offset[TILE * tiles if apart and k == 0 and s == 1 else k]
             total = np.float32(0.0)
             for d in range(source.shape[1]):
-                total += source[row, d] * flat[at + d]
+                total += widen(source[row, d]) * widen(flat[at + d])
             i = k // TILE * CELLS + s * CELLS // 2 + k % TILE
             out[i] = (label[i] - sigmoid(total)) * rate[i]
 
@@ -324,20 +284,21 @@ def plain_update(apart, source, target, first, second, offset, tiles, pull, move
         a, b = pull[i], pull[i + CELLS // 2]
         for d in range(source.shape[1]):
             at = offset[k] + d
-            y = z = flat[at]
-            flat[at] = y + a * source[first, d]
+            y = z = moved = widen(flat[at])
+            moved += a * widen(source[first, d])
             if apart and k == 0:
+                flat[at] = narrow(moved, a, flat[at])
                 at = offset[TILE * tiles] + d
-                z = flat[at]
-            flat[at] += b * source[second, d]
+                z = moved = widen(flat[at])
+            flat[at] = narrow(moved + b * widen(source[second, d]), b, flat[at])
             move[0, d] += a * y
             move[1, d] += b * z
-    for d in range(source.shape[1]):
-        source[first, d] += move[0, d]
-        source[second, d] += move[1, d]
-        move[0, d] = move[1, d] = 0.0
+    for s, row in enumerate((first, second)):
+        for d in range(source.shape[1]):
+            source[row, d] = narrow(widen(source[row, d]) + move[s, d], move[s, d], source[row, d])
+            move[s, d] = 0.0
 
 
 PLAIN = os.environ.get("GRAPHTUNE_PLAIN_KERNELS") == "1"
-pulls = plain_pulls if PLAIN else vector_pulls
-update = plain_update if PLAIN else vector_update
+pulls: Any = plain_pulls if PLAIN else vector_pulls
+update: Any = plain_update if PLAIN else vector_update

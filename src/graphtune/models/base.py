@@ -367,9 +367,9 @@ class Model(nn.Module):
         best = best[scores[best] > -np.inf]
         return list(zip(self.ids.values(candidates[best]), scores[best].tolist()))
 
-    def copy(self) -> Model:
-        """An independent copy over the same graph."""
-        twin = self.recipe.build(self.graph).to(self.device)
+    def copy(self, recipe: Recipe | ClosedForm | None = None) -> Model:
+        """An independent copy over the same graph; with a `recipe`, as that one builds it."""
+        twin = (recipe or self.recipe).build(self.graph).to(self.device)
         for name, head in self.heads.items():
             twin.add_head(name, head.spec)  # type: ignore[arg-type]
         twin.load_state_dict(self.state_dict())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from graphtune.check import one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
-from graphtune.models.lookup import Context, Lookup
+from graphtune.models.lookup import TABLE_DTYPES, Context, Lookup
 from graphtune.objectives import SkipGram
 from graphtune.sampling import WalkSampler
 
@@ -43,6 +44,7 @@ class DeepWalk:
         window: largest distance of a pair in a walk.
         negatives: noise nodes per centre.
         subsample: word2vec's threshold for frequent nodes; 0 keeps all.
+        table_dtype: "float32", or "bfloat16" for tables of half the size, whose small steps are rounded by chance.
     """
 
     dim: int = 128
@@ -51,9 +53,11 @@ class DeepWalk:
     window: int = 10
     negatives: int = 5
     subsample: float = 0.0
+    table_dtype: str = "float32"
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, walks_per_node=1, walk_length=2, window=1, negatives=1, subsample=0.0)
+        one_of("table_dtype", "DeepWalk", self.table_dtype, TABLE_DTYPES)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
         return walk_model(self, graph, seed)
@@ -67,8 +71,9 @@ class DeepWalk:
 
 def walk_model(recipe: Any, graph: Graph, seed: int) -> Model:
     """Source and target tables as gensim starts them: +-1 / D, which on walks beats word2vec's +-0.5 / D."""
-    lookup = Lookup(graph.num_nodes, recipe.dim, 1.0 / recipe.dim, seed)
-    return Model(recipe, lookup, Context(graph.num_nodes, recipe.dim), graph)
+    n, dim, dtype = graph.num_nodes, recipe.dim, recipe.table_dtype
+    lookup, context = Lookup(n, dim, 1.0 / dim, seed, dtype), Context(n, dim, dtype=dtype)
+    return Model(recipe, lookup, context, graph)
 
 
 def walk_training() -> TrainConfig:

@@ -17,7 +17,7 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.kernels.secondorder import second_order_edges
 from graphtune.models.base import Encoder, Model, Scorer, check_recipe
-from graphtune.models.lookup import Context, Dot, Lookup
+from graphtune.models.lookup import TABLE_DTYPES, Context, Dot, Lookup
 from graphtune.objectives import EdgeProximity, Losses
 from graphtune.sampling import EdgeSampler, Negatives
 
@@ -32,25 +32,28 @@ class LINE:
         negatives: noise nodes per edge.
         extend_to: nodes with fewer neighbours than this gain their nearest second-order neighbours up to it, by weight
             (the paper's section 4.3, for low degrees); 0 leaves the graph as it is.
+        table_dtype: "float32", or "bfloat16" for tables of half the size, whose small steps are rounded by chance.
     """
 
     dim: int = 128
     order: str = "both"
     negatives: int = 5
     extend_to: int = 0
+    table_dtype: str = "float32"
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, negatives=1, extend_to=0)
+        one_of("table_dtype", "LINE", self.table_dtype, TABLE_DTYPES)
         one_of("order", "LINE", self.order, ("first", "second", "both"))
         if self.order == "both" and self.dim % 2:
             raise bad("dim", "LINE", "even for order='both', which halves it", self.dim)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
-        n, dim = graph.num_nodes, self.dim
+        n, dim, dtype = graph.num_nodes, self.dim, self.table_dtype
         if self.order == "both":
-            return Model(self, Halves(n, dim, seed), HalvesScorer(n, dim), graph)
-        scorer = Dot() if self.order == "first" else Context(n, dim)
-        return Model(self, Lookup(n, dim, seed=seed), scorer, graph)
+            return Model(self, Halves(n, dim, seed, dtype), HalvesScorer(n, dim, dtype), graph)
+        scorer = Dot() if self.order == "first" else Context(n, dim, dtype=dtype)
+        return Model(self, Lookup(n, dim, seed=seed, dtype=dtype), scorer, graph)
 
     def training(self) -> TrainConfig:
         return TrainConfig(
@@ -79,11 +82,11 @@ def extended(graph: Graph, most: int) -> Graph:
 class Halves(Encoder):
     """A first-order and a second-order table; an embedding is both rows, each of length 1, side by side."""
 
-    def __init__(self, num_nodes: int, dim: int, seed: int = 0):
+    def __init__(self, num_nodes: int, dim: int, seed: int = 0, dtype: str = "float32"):
         super().__init__()
         self.num_nodes, self.dim = num_nodes, dim
-        self.first = Lookup(num_nodes, dim // 2, seed=seed)
-        self.second = Lookup(num_nodes, dim // 2, seed=seed + 1)
+        self.first = Lookup(num_nodes, dim // 2, seed=seed, dtype=dtype)
+        self.second = Lookup(num_nodes, dim // 2, seed=seed + 1, dtype=dtype)
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         halves = self.first(nodes), self.second(nodes)
@@ -97,9 +100,9 @@ class Halves(Encoder):
 class HalvesScorer(Scorer):
     """First-order cosine plus second-order cosine with the target-side vectors, each with a learned scale."""
 
-    def __init__(self, num_nodes: int, dim: int):
+    def __init__(self, num_nodes: int, dim: int, dtype: str = "float32"):
         super().__init__()
-        self.context = Context(num_nodes, dim // 2)
+        self.context = Context(num_nodes, dim // 2, dtype=dtype)
         self.log_scale = nn.Parameter(torch.zeros(2))
 
     def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from graphtune.kernels.memory import ask_for_large_pages
 from graphtune.models.base import Encoder, Scorer, generator
 
+TABLE_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 class Lookup(Encoder):
     """A table of embeddings, one row per node.
@@ -18,17 +20,18 @@ class Lookup(Encoder):
         dim: D.
         scale: rows start uniform in +-scale; word2vec's 0.5 / D where None.
         seed: of the start.
+        dtype: of the table, one of `TABLE_DTYPES`; embeddings are float32 whatever it is.
     """
 
     in_kernels = True
 
-    def __init__(self, num_nodes: int, dim: int, scale: float | None = None, seed: int = 0):
+    def __init__(self, num_nodes: int, dim: int, scale: float | None = None, seed: int = 0, dtype: str = "float32"):
         super().__init__()
         self.num_nodes, self.dim = num_nodes, dim
-        self.weight = nn.Parameter(uniform(num_nodes, dim, 0.5 / dim if scale is None else scale, seed))
+        self.weight = nn.Parameter(uniform(num_nodes, dim, 0.5 / dim if scale is None else scale, seed, dtype))
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
-        return self.weight if nodes is None else F.embedding(nodes, self.weight)
+        return _rows(self.weight, nodes)
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -49,16 +52,17 @@ class Context(Scorer):
         dim: D.
         scale: rows start uniform in +-scale; word2vec's 0 by default.
         seed: of the start.
+        dtype: of the table, one of `TABLE_DTYPES`; keys are float32 whatever it is.
     """
 
     in_kernels = True
 
-    def __init__(self, num_nodes: int, dim: int, scale: float = 0.0, seed: int = 0):
+    def __init__(self, num_nodes: int, dim: int, scale: float = 0.0, seed: int = 0, dtype: str = "float32"):
         super().__init__()
-        self.weight = nn.Parameter(uniform(num_nodes, dim, scale, seed))
+        self.weight = nn.Parameter(uniform(num_nodes, dim, scale, seed, dtype))
 
     def key(self, z: Tensor, nodes: Tensor | None = None) -> Tensor:
-        return self.weight if nodes is None else F.embedding(nodes, self.weight)
+        return _rows(self.weight, nodes)
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -87,8 +91,13 @@ class Projected(Scorer):
         return z @ self.target
 
 
-def uniform(rows: int, dim: int, scale: float, seed: int) -> Tensor:
+def uniform(rows: int, dim: int, scale: float, seed: int, dtype: str = "float32") -> Tensor:
     """[rows, dim] uniform in +-scale."""
-    table = torch.empty(rows, dim)
+    table = torch.empty(rows, dim, dtype=TABLE_DTYPES[dtype])
     ask_for_large_pages(table.data_ptr(), table.nbytes)
     return table.uniform_(-scale, scale, generator=generator(seed))
+
+
+def _rows(table: Tensor, nodes: Tensor | None) -> Tensor:
+    rows = table if nodes is None else F.embedding(nodes, table)
+    return rows.float() if rows.dtype == torch.bfloat16 else rows

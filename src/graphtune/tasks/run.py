@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from typing import Any
 
 from graphtune.check import bad
 from graphtune.config import TrainConfig
@@ -55,7 +57,7 @@ def pretrain(
 
 
 def finetune(model: Model, task: Task, config: TrainConfig | None = None, run: Run = Run()) -> Result:
-    """Train a copy of `model` for a task, from the weights it has.
+    """Train a copy of `model` for a task, from the weights it has; tables of bfloat16 become float32.
 
     Args:
         model: pretrained or not; left as it is.
@@ -71,8 +73,13 @@ def finetune(model: Model, task: Task, config: TrainConfig | None = None, run: R
     if model.ids != task.graph.ids:
         fix = "Split the graph that the model was built on, or start a model on this graph from its vectors."
         raise bad("task", "finetune", "on the nodes of the model", f"{len(task.graph.ids)} other nodes", fix)
-    tuned = model.copy()
+    tuned = model.copy(_with_whole_tables(model.recipe))
     return fit(tuned, task.training(tuned, config), config, run)
+
+
+def _with_whole_tables(recipe: Any) -> Any:
+    half = getattr(recipe, "table_dtype", "float32") != "float32"
+    return replace(recipe, table_dtype="float32") if half else recipe
 
 
 def _solve(recipe: ClosedForm, graph: Graph, task: Task | None, config: TrainConfig, run: Run) -> Result:

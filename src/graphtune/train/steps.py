@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.objectives import Fused, Losses, Objective
@@ -85,6 +86,10 @@ def make_step(model: Model, objective: Any, config: TrainConfig) -> Step:
     known = hasattr(objective, "update") and objective.can_update(model)
     if known and plain and one_rate and model.device.type == "cpu":
         return FusedStep(model, objective, config)
+    if any(p.dtype == torch.bfloat16 for p in model.parameters()):
+        fix = "Optimisers would lose their small steps in bfloat16."
+        what = "float32 unless it trains by plain SGD on the CPU, without penalties"
+        raise bad("table_dtype", type(model.recipe).__name__, what, "bfloat16", fix)
     return AutogradStep(model, objective, config)
 
 
