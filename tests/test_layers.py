@@ -67,7 +67,7 @@ def unit(module: str) -> str:
 
 def test_the_source_is_found():
     assert {"check", "models.base", "train.fit", "tasks"} <= set(MODULES)
-    assert {"kernels.skipgram", "batch"} <= ours("objectives") and "split" in ours("tasks.base")
+    assert {"kernels.skipgram", "batch"} <= ours("objectives.walks") and "split" in ours("tasks.base")
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,0 +1,58 @@
+"""Objectives that hold a true pair against noise, one by one. B examples, K negatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch.nn import functional as F
+
+from graphtune.batch import Batch
+from graphtune.kernels.skipgram import train_edges
+from graphtune.objectives.base import Losses
+from graphtune.objectives.parts import noise_scores, pair_and_noise, table
+
+
+@dataclass(frozen=True)
+class EdgeProximity:
+    """-log s(score(u, v)) - sum_k log s(-score(u, n_k)) (LINE, Tang et al., 2015, equation 7).
+
+    With a `Dot` scorer this is first-order proximity, with `Context` second-order; on a GNN encoder it is the graph
+    autoencoder's reconstruction loss with sampled non-edges. Noise equal to v is left out.
+    Needs `source`, `target` and `negative`; `update` needs a `Lookup` encoder with one of these scorers.
+    """
+
+    def __call__(self, model: Any, batch: Batch) -> Losses:
+        assert batch.target is not None and batch.negative is not None
+        query, key, noise, factors = pair_and_noise(model, batch)
+        positive = F.softplus(-model.scorer.pair(query, key))
+        wrong = F.softplus(noise_scores(model, query, noise))
+        wrong = wrong.masked_fill(batch.own_negative() == batch.target[:, None], 0.0)
+        return Losses(positive + wrong.sum(-1), factors)
+
+    def can_update(self, model: Any) -> bool:
+        return model.encoder.in_kernels and model.scorer.in_kernels
+
+    def update(self, model: Any, batch: Batch, lr: float, threads: int | None = None) -> float:
+        assert batch.target is not None and batch.negative is not None
+        source = table(model.encoder.weight)
+        own = getattr(model.scorer, "weight", None)
+        target = source if own is None else table(own)
+        head, tail, negative = (t.numpy() for t in (batch.source, batch.target, batch.negative))
+        if negative.ndim == 1:
+            negative = np.tile(negative, (-(-len(head) // 2), 1))
+        return train_edges(source, target, head, tail, negative, lr, threads)
+
+
+@dataclass(frozen=True)
+class BPR:
+    """-log s(score(u, v) - score(u, n)), the mean over the negatives (Rendle et al., 2009).
+
+    Needs `source`, `target` and `negative`.
+    """
+
+    def __call__(self, model: Any, batch: Batch) -> Losses:
+        query, key, noise, factors = pair_and_noise(model, batch)
+        margin = model.scorer.pair(query, key)[:, None] - noise_scores(model, query, noise)
+        return Losses(F.softplus(-margin).mean(-1), factors)

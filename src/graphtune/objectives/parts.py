@@ -1,0 +1,44 @@
+"""What several objectives share: the queries, keys and rows of a batch, and tables as kernels read them. B examples, K negatives, Q query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from graphtune.batch import Batch
+
+
+def pair_and_noise(model: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
+    """Query [B, Q], key [B, Q] and noise keys ([B, K, Q] or [K, Q]) of a batch, with the factors to penalise."""
+    assert batch.target is not None
+    negative = batch.own_negative()
+    source, target, noise = model.rows(batch.source, batch.target, negative)
+    query = model.scorer.query(source, batch.relation)
+    key = model.scorer.key(target, batch.target)
+    noise_key = model.scorer.key(noise, negative)
+    return query, key, noise_key, factors(model, batch, source, key)
+
+
+def noise_scores(model: Any, query: Tensor, noise: Tensor) -> Tensor:
+    """[B, K] scores of queries with their own noise [B, K, Q], or with shared noise [K, Q]."""
+    if noise.ndim == 2:
+        return model.scorer.cross(query, noise)
+    return model.scorer.pair(query[:, None], noise)
+
+
+def table(parameter: Tensor) -> np.ndarray:
+    """A table as the kernels read it: the memory of the parameter itself; bfloat16 as uint16."""
+    rows = parameter.detach()
+    return rows.view(torch.uint16).numpy() if rows.dtype == torch.bfloat16 else rows.numpy()
+
+
+def factors(model: Any, batch: Batch, source: Tensor, key: Tensor) -> tuple[Tensor, ...]:
+    relation = getattr(model.scorer, "relation", None)
+    rows = [source, key]
+    if relation is not None and batch.relation is not None:
+        rows.append(F.embedding(batch.relation, relation))
+    return tuple(model.scorer.modulus(x) for x in rows)

@@ -1,0 +1,66 @@
+"""Objectives that share one chance of 1 over many targets. B examples, K negatives, N nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from graphtune.batch import Batch
+from graphtune.objectives.base import Losses
+from graphtune.objectives.parts import factors, noise_scores, pair_and_noise
+
+
+@dataclass(frozen=True)
+class SampledSoftmax:
+    """-log of v's share in exp(score / temperature) over v and the negatives (Jean et al., 2015; InfoNCE).
+
+    A negative equal to v is left out. Needs `source`, `target` and `negative`.
+
+    Attributes:
+        temperature: scores are divided by it.
+        normalize: score cosines instead of dot products.
+    """
+
+    temperature: float = 1.0
+    normalize: bool = False
+
+    def __call__(self, model: Any, batch: Batch) -> Losses:
+        assert batch.target is not None and batch.negative is not None
+        query, key, noise, factors = pair_and_noise(model, batch)
+        if self.normalize:
+            query, key, noise = (F.normalize(x, dim=-1) for x in (query, key, noise))
+        positive = model.scorer.pair(query, key) / self.temperature
+        wrong = noise_scores(model, query, noise) / self.temperature
+        lowest = torch.finfo(wrong.dtype).min  # infinity would make the gradient of a fully masked row NaN
+        wrong = wrong.masked_fill(batch.own_negative() == batch.target[:, None], lowest)
+        return Losses(torch.logaddexp(positive, wrong.logsumexp(1)) - positive, factors)
+
+
+@dataclass(frozen=True)
+class OneVsAll:
+    """Cross-entropy of the true target against every node (Lacroix et al., 2018).
+
+    Needs `source`, `target` and, on a graph with relations, `relation`. Factors are query source, key and relation.
+
+    Attributes:
+        label_smoothing: share of the target's weight spread over all nodes.
+        first, last: the rows that can be answers (the items of a recommender); all where `last` is None.
+    """
+
+    label_smoothing: float = 0.0
+    first: int = 0
+    last: int | None = None
+
+    def __call__(self, model: Any, batch: Batch) -> Losses:
+        assert batch.target is not None
+        z = model.encoder(None)
+        source = F.embedding(batch.source, z)
+        keys = model.scorer.key(z, None)
+        scores = model.scorer.cross(model.scorer.query(source, batch.relation), keys[self.first : self.last])
+        values = F.cross_entropy(
+            scores, batch.target - self.first, reduction="none", label_smoothing=self.label_smoothing
+        )
+        return Losses(values, factors(model, batch, source, F.embedding(batch.target, keys)))

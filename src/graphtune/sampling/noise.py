@@ -1,0 +1,36 @@
+"""Noise: which targets stand against the true ones, and how they are drawn. N nodes, K negatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphtune.graph import Graph
+
+NOISE_POWER = 0.75
+
+
+def noise_weights(graph: Graph, direction: str = "both") -> np.ndarray:
+    """[N] degree^0.75 (Mikolov et al., 2013), weighted where the graph is; uniform for a graph without edges."""
+    weights = graph.strength(direction) ** NOISE_POWER
+    return weights if weights.sum() > 0 else np.ones(graph.num_nodes)
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """How negative targets are drawn.
+
+    Attributes:
+        count: K per example, or in all when `shared`.
+        noise: "uniform", or "degree" for degree^0.75.
+        shared: one set for the whole batch.
+        pairs: one set for two examples in a row, as the fused step of LINE reads them.
+        unknown: never a known positive of the source (uniform, not shared), unless it knows everything.
+    """
+
+    count: int
+    noise: str = "uniform"
+    shared: bool = False
+    pairs: bool = False
+    unknown: bool = False
