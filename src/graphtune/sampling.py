@@ -52,6 +52,7 @@ class WalkSampler:
         window: largest distance of a pair in a walk.
         negatives: K, noise nodes per centre.
         p, q: node2vec's return and in-out parameters.
+        restart: chance to jump back to the start instead of a step.
         subsample: word2vec's threshold for frequent nodes; 0 keeps all.
         batch_size: walks a batch.
         seed: of all choices.
@@ -64,6 +65,7 @@ class WalkSampler:
     negatives: int
     p: float = 1.0
     q: float = 1.0
+    restart: float = 0.0
     subsample: float = 0.0
     batch_size: int = 4096
     seed: int = 0
@@ -90,7 +92,8 @@ class WalkSampler:
                     self.q,
                     self.seed,
                     first,
-                    simple=self._simple,
+                    self.restart,
+                    self._simple,
                 )
                 noise = (self._noise.accept, self._noise.other)
                 reach, negative = windows(walks, self.window, self.negatives, noise, self._keep, self.seed + 1, first)
