@@ -1,5 +1,6 @@
 """The kernels against exact distributions, slow loops and autograd. (The ranking kernels: test_ranking.py.)"""
 
+from collections import Counter
 from functools import partial
 from itertools import pairwise
 
@@ -37,10 +38,12 @@ def graph_of(edges, weight=None, directed=False):
 KITE = [(0, 1), (0, 2), (1, 2), (1, 3), (1, 4), (3, 4)]
 
 
-def walks_of(graph, starts, length, p=1.0, q=1.0, seed=0, first_walk=0):
+def walks_of(graph, starts, length, p=1.0, q=1.0, seed=0, first_walk=0, restart=0.0, simple=False):
     csr = graph.adjacency("out")
     alias = None if csr.weight is None else alias_rows(csr.indptr, csr.weight)
-    return random_walks(csr.indptr, csr.indices, alias, np.asarray(starts), length, p, q, seed, first_walk)
+    return random_walks(
+        csr.indptr, csr.indices, alias, np.asarray(starts), length, p, q, seed, first_walk, restart, simple
+    )
 
 
 # ---- random numbers and the alias method --------------------------------------------------------------------
@@ -113,18 +116,20 @@ def test_walks_follow_edges_and_stop_at_dead_ends(directed, p, q):
     assert (walks == -1).any() == directed, "node 5 is a dead end of the directed graph alone"
 
 
-def test_walks_do_not_depend_on_threads_or_batches(monkeypatch):
+@pytest.mark.parametrize("p, q", [(1.0, 1.0), (0.5, 2.0)])
+@pytest.mark.parametrize("restart", [0.0, 0.3])
+def test_walks_do_not_depend_on_threads_or_batches(monkeypatch, p, q, restart):
     graph = graph_of(KITE, weight=np.arange(1.0, 7.0))
     starts = np.arange(5).repeat(300)
-    args = (graph, starts, 12, 0.5, 2.0, 7)
+    args = (graph, starts, 12, p, q, 7)
     found = []
     for threads in ("1", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        found.append(walks_of(*args))
+        found.append(walks_of(*args, restart=restart))
     assert np.array_equal(*found)
-    second_half = walks_of(graph, starts[750:], *args[2:], first_walk=750)
+    second_half = walks_of(graph, starts[750:], *args[2:], first_walk=750, restart=restart)
     assert np.array_equal(second_half, found[0][750:])
-    assert not np.array_equal(walks_of(graph, starts, 12, 0.5, 2.0, 8), found[0])
+    assert not np.array_equal(walks_of(graph, starts, 12, p, q, 8, restart=restart), found[0])
 
 
 @pytest.mark.parametrize("weight", [None, np.array([1.0, 2.0, 3.0, 0.5, 6.0, 1.0])])
@@ -151,6 +156,55 @@ def test_second_order_steps(p, q, weight):
     seen = np.bincount(walks[:, 2], minlength=5)
     assert len(walks) > 5_000 and seen[~there].sum() == 0
     assert chisquare(seen[there], len(walks) * chance[there] / chance.sum()).pvalue > LEAST_P
+
+
+def chances_of_walks(graph, start, length, p, q, restart):
+    """Every walk from `start` with its chance: home with chance `restart`, else by equation 2 of node2vec, where the
+    step after a jump is by weight alone; -1 from a dead end on."""
+    weight = graph.sparse("out").toarray().astype(float)
+
+    def go_on(walk, previous):
+        if len(walk) == length:
+            return {tuple(walk): 1.0}
+        if walk[-1] < 0:
+            return go_on([*walk, -1], None)
+        step = weight[walk[-1]].copy()
+        if previous is not None:
+            step *= np.where(weight[previous] > 0, 1, 1 / q)
+            step[previous] = weight[walk[-1], previous] / p
+        ways = [(start, None, restart)]
+        if step.any():
+            ways += [(v, walk[-1], (1 - restart) * step[v] / step.sum()) for v in np.flatnonzero(step)]
+        else:
+            ways.append((-1, None, 1 - restart))
+        found = {}
+        for v, last, chance in ways:
+            for rest, then in go_on([*walk, int(v)], last).items():
+                found[rest] = found.get(rest, 0.0) + chance * then
+        return found
+
+    return go_on([start], None)
+
+
+@pytest.mark.parametrize("weight", [None, np.array([1.0, 2.0, 3.0, 0.5, 6.0, 1.0])])
+@pytest.mark.parametrize("p, q", [(1.0, 1.0), (0.25, 4.0), (4.0, 0.25)])
+@pytest.mark.parametrize("directed, restart", [(False, 0.3), (True, 0.3), (False, 0.0)])
+def test_walks_with_restarts_have_their_chance(weight, p, q, directed, restart):
+    """All walks of five nodes, jumps home from dead ends of the directed kite among them."""
+    graph = graph_of(KITE, weight=weight, directed=directed)
+    chances = chances_of_walks(graph, 0, 5, p, q, restart)
+    assert sum(chances.values()) == pytest.approx(1)
+    walks = walks_of(graph, np.zeros(60_000, dtype=int), 5, p, q, seed=2, restart=restart, simple=not directed)
+    seen = Counter(map(tuple, walks.tolist()))
+    assert set(seen) <= set(chances)
+    often = [walk for walk, chance in chances.items() if chance * len(walks) >= 5]
+    expected = np.array([len(walks) * chances[walk] for walk in often])
+    counts = np.array([seen[walk] for walk in often])
+    rare = len(walks) - expected.sum(), len(walks) - counts.sum()
+    if rare[0] >= 5:
+        expected, counts = np.append(expected, rare[0]), np.append(counts, rare[1])
+    assert abs(rare[0] - rare[1]) < 10 + 0.02 * len(walks) and len(often) > 4
+    assert chisquare(counts, expected * counts.sum() / expected.sum()).pvalue > LEAST_P
 
 
 # ---- windows ------------------------------------------------------------------------------------------------

@@ -413,6 +413,8 @@ def test_triple_models_refuse_graphs_without_relations():
     [
         lambda: DeepWalk(dim=0),
         lambda: DeepWalk(walk_length=1),
+        lambda: DeepWalk(restart=1.0),
+        lambda: Node2Vec(restart=-0.1),
         lambda: Node2Vec(p=0.0),
         lambda: LINE(order="third"),
         lambda: LINE(dim=7),

@@ -187,6 +187,35 @@ def test_walk_epochs_differ_and_repeat_whatever_the_batch_size():
     assert not np.array_equal(draw(1, 2), draw(2, 2))
 
 
+@pytest.mark.parametrize("p", [1.0, 0.5])
+def test_walks_restart_at_their_rate(p):
+    """From the centre of a star one step leads away; the next is a jump to the start or a step, to the centre both.
+    From a leaf the second step is a jump to it with the chance of a restart, else from the centre to any leaf."""
+    walks, _, _ = walk_epoch(WalkSampler(star(), 20_000, 3, window=1, negatives=1, p=p, restart=0.2))
+    first = walks[walks[:, 0] == 1, 1]
+    jumps = (first == 1).sum()
+    assert chisquare([jumps, (first == 0).sum()], [0.2 * len(first), 0.8 * len(first)]).pvalue > LEAST_P
+    stayed, _, _ = walk_epoch(WalkSampler(star(), 10, 3, window=1, negatives=1, p=p))
+    assert (stayed[:, 1] != stayed[:, 0]).all()
+
+
+@pytest.mark.parametrize("length", [2, 5])
+def test_noise_is_how_often_walks_come_by(length):
+    """The start at each node once, and what is left of it after each step, to the power of 3/4."""
+    graph = star(weight=np.array([1.0, 2.0, 7.0]))
+    a = graph.sparse().toarray()[:4, :4]
+    step, here = a / a.sum(1, keepdims=True), np.ones(4)
+    visits = here.copy()
+    for _ in range(length - 1):
+        here = here @ step
+        visits += here
+    sampler = WalkSampler(graph, 40, length, window=1, negatives=1000)
+    _, _, negative = walk_epoch(sampler)
+    expected = np.append(visits, 0.0) ** 0.75
+    found = np.bincount(negative.ravel(), minlength=5) / negative.size
+    np.testing.assert_allclose(found, expected / expected.sum(), atol=0.003)
+
+
 def test_subsampling_keeps_by_word2vecs_formula():
     """A node with share f of all steps stays with chance (sqrt(f / t) + 1) t / f."""
     whole, _, _ = walk_epoch(WalkSampler(star(), 10, 400, window=1, negatives=1))

@@ -70,11 +70,12 @@ def _first_order(begin, end, indptr, indices, accept, other, starts, seed, first
 
 
 @njit(cache=True, nogil=True)
-def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p, q, seed, first_walk, out):
+def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p, q, seed, first_walk, restart, out):
     """Rejection sampling (KnightKing, Yang et al., 2019) of neighbours by weight under a flat lid.
 
     The lid is the highest of 1 and 1/q. A simple graph without weights has one way back, as likely as any neighbour:
     it is let through at the height of the lid, and what it has above is folded into a trial beside the d neighbours.
+    Whether to restart is drawn once a step, before its first trial.
     """
     length = out.shape[1]
     back, lid, sure = 1.0 / p, max(1.0, 1.0 / q), min(1.0, 1.0 / q)
@@ -83,23 +84,30 @@ def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p,
         lid, above = max(lid, back), 0.0
     walk, at = np.empty(GROUP, np.int64), np.empty(GROUP, np.int64)
     node, previous = np.empty(GROUP, np.int64), np.empty(GROUP, np.int64)
-    state = np.empty(GROUP, np.uint64)
+    state, staying = np.empty(GROUP, np.uint64), np.empty(GROUP, np.bool_)
     size, following = 0, begin
     while True:
         while size < GROUP and following < end:
             walk[size], at[size], previous[size] = following, 1, -1
             node[size] = out[following, 0] = starts[following]
-            state[size] = stream(seed, first_walk + following)
+            state[size], staying[size] = stream(seed, first_walk + following), restart == 0.0
             size, following = size + 1, following + 1
         if size == 0:
             return
         i = 0
         while i < size:
+            if at[i] < length and not staying[i]:
+                state[i] = advance(state[i])
+                staying[i] = uniform(state[i]) >= restart
+                if not staying[i]:
+                    node[i] = out[walk[i], at[i]] = starts[walk[i]]
+                    previous[i], at[i] = -1, at[i] + 1
+                    continue
             degree = indptr[node[i] + 1] - indptr[node[i]]
             if at[i] == length or degree == 0:
                 size -= 1
                 walk[i], at[i], node[i] = walk[size], at[size], node[size]
-                previous[i], state[i] = previous[size], state[size]
+                previous[i], state[i], staying[i] = previous[size], state[size], staying[size]
                 continue
             state[i] = advance(state[i])
             number = uniform(state[i])
@@ -124,7 +132,7 @@ def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p,
             if taken:
                 previous[i], node[i] = node[i], step
                 out[walk[i], at[i]] = step
-                at[i] += 1
+                at[i], staying[i] = at[i] + 1, restart == 0.0
             i += 1
 
 
@@ -150,7 +158,8 @@ def random_walks(
         length: nodes a walk, L.
         p: return parameter; q: in-out parameter. Both positive.
         seed: of all generators; walk i uses generator `first_walk` + i.
-        restart: chance to jump back to the start instead of a step, for p = q = 1.
+        restart: chance, in [0, 1], of a jump back to the start instead of a step (Tong et al., 2006), also at a dead
+            end. A jump is no edge: the step after it is by weight alone, whatever p and q.
         simple: promises that every edge leads back and stands once, which allows quicker ways to draw.
 
     Returns:
@@ -163,7 +172,7 @@ def random_walks(
         arguments = indptr, indices, accept, other, starts, key, first, float(restart), out
         in_blocks(_first_order, len(starts), *arguments, block=WALKS_A_BLOCK)
     else:
-        second = indptr, indices, accept, other, simple, starts, float(p), float(q), key, first, out
+        second = indptr, indices, accept, other, simple, starts, float(p), float(q), key, first, float(restart), out
         in_blocks(_second_order, len(starts), *second, block=WALKS_A_BLOCK)
     return out
 

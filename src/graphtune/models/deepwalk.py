@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from graphtune.check import one_of
+from graphtune.check import bad, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
@@ -28,7 +28,11 @@ class WalkOptions(Protocol):
     @property
     def negatives(self) -> int: ...
     @property
+    def restart(self) -> float: ...
+    @property
     def subsample(self) -> float: ...
+    @property
+    def table_dtype(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class DeepWalk:
         walk_length: nodes a walk.
         window: largest distance of a pair in a walk.
         negatives: noise nodes per centre.
+        restart: chance of a walk to jump back to its start instead of a step.
         subsample: word2vec's threshold for frequent nodes; 0 keeps all.
         table_dtype: "float32", or "bfloat16" for tables of half the size, whose small steps are rounded by chance.
     """
@@ -52,12 +57,12 @@ class DeepWalk:
     walk_length: int = 40
     window: int = 10
     negatives: int = 5
+    restart: float = 0.0
     subsample: float = 0.0
     table_dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        check_recipe(self, dim=1, walks_per_node=1, walk_length=2, window=1, negatives=1, subsample=0.0)
-        one_of("table_dtype", "DeepWalk", self.table_dtype, TABLE_DTYPES)
+        check_walks(self)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
         return walk_model(self, graph, seed)
@@ -67,6 +72,14 @@ class DeepWalk:
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[WalkSampler, SkipGram]:
         return walk_sampler(self, graph, config), SkipGram()
+
+
+def check_walks(recipe: WalkOptions) -> None:
+    """Check the fields that DeepWalk and node2vec share."""
+    check_recipe(recipe, dim=1, walks_per_node=1, walk_length=2, window=1, negatives=1, subsample=0.0)
+    one_of("table_dtype", type(recipe).__name__, recipe.table_dtype, TABLE_DTYPES)
+    if not 0 <= number("restart", type(recipe).__name__, recipe.restart) < 1:
+        raise bad("restart", type(recipe).__name__, "in [0, 1)", recipe.restart)
 
 
 def walk_model(recipe: Any, graph: Graph, seed: int) -> Model:
@@ -93,6 +106,7 @@ def walk_sampler(recipe: WalkOptions, graph: Graph, config: TrainConfig, p: floa
         recipe.negatives,
         p,
         q,
+        recipe.restart,
         recipe.subsample,
         config.batch_size,
         config.seed,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphtune.check import one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
-from graphtune.models.deepwalk import walk_model, walk_sampler, walk_training
-from graphtune.models.lookup import TABLE_DTYPES
+from graphtune.models.deepwalk import check_walks, walk_model, walk_sampler, walk_training
 from graphtune.objectives import SkipGram
 from graphtune.sampling import WalkSampler
 
@@ -26,6 +24,7 @@ class Node2Vec:
         negatives: noise nodes per centre.
         p: return parameter; below 1 walks stay near where they came from.
         q: in-out parameter; below 1 walks move away, above 1 they stay around the last node.
+        restart: chance of a walk to jump back to its start instead of a step; the step after a jump is by weight alone.
         subsample: word2vec's threshold for frequent nodes; 0 keeps all.
         table_dtype: "float32", or "bfloat16" for tables of half the size, whose small steps are rounded by chance.
     """
@@ -37,13 +36,13 @@ class Node2Vec:
     negatives: int = 5
     p: float = 1.0
     q: float = 0.5
+    restart: float = 0.0
     subsample: float = 0.0
     table_dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        check_recipe(self, dim=1, walks_per_node=1, walk_length=2, window=1, negatives=1, subsample=0.0)
+        check_walks(self)
         check_recipe(self, p=1e-6, q=1e-6)
-        one_of("table_dtype", "Node2Vec", self.table_dtype, TABLE_DTYPES)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
         return walk_model(self, graph, seed)

@@ -1,4 +1,7 @@
-"""What several objectives share: the queries, keys and rows of a batch, and tables as kernels read them. B examples, K negatives, Q query."""
+"""What several objectives share: the queries, keys and rows of a batch, and tables as kernels read them.
+
+Axes: B examples, K negatives, Q query.
+"""
 
 from __future__ import annotations
 

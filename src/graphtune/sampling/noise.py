@@ -13,8 +13,13 @@ NOISE_POWER = 0.75
 
 def noise_weights(graph: Graph, direction: str = "both") -> np.ndarray:
     """[N] degree^0.75 (Mikolov et al., 2013), weighted where the graph is; uniform for a graph without edges."""
-    weights = graph.strength(direction) ** NOISE_POWER
-    return weights if weights.sum() > 0 else np.ones(graph.num_nodes)
+    return flattened(graph.strength(direction))
+
+
+def flattened(frequency: np.ndarray) -> np.ndarray:
+    """[N] frequency^0.75; uniform where all are 0."""
+    weights = frequency**NOISE_POWER
+    return weights if weights.sum() > 0 else np.ones(len(weights))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ from graphtune.batch import WalkBatch
 from graphtune.graph import Graph
 from graphtune.kernels.alias import Alias, alias_rows
 from graphtune.kernels.walks import random_walks, windows
-from graphtune.sampling.noise import noise_weights
+from graphtune.sampling.noise import flattened
+
+COUNTED = 1 << 21  # steps
+COUNTED_AT_ONCE = 1 << 18  # walks
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class WalkSampler:
         window: largest distance of a pair in a walk.
         negatives: K, noise nodes per centre.
         p, q: node2vec's return and in-out parameters.
+        restart: chance to jump back to the start instead of a step.
         subsample: word2vec's threshold for frequent nodes; 0 keeps all.
         batch_size: walks a batch.
         seed: of all choices.
@@ -38,6 +42,7 @@ class WalkSampler:
     negatives: int
     p: float = 1.0
     q: float = 1.0
+    restart: float = 0.0
     subsample: float = 0.0
     batch_size: int = 4096
     seed: int = 0
@@ -47,28 +52,31 @@ class WalkSampler:
         return self.walks_per_node * -(-len(self._starts) // self.batch_size)
 
     def batches(self, epoch: int) -> Iterator[WalkBatch]:
-        csr = self.graph.adjacency("out")
         for number in range(self.walks_per_node):
             run = epoch * self.walks_per_node + number
             order = np.random.default_rng([self.seed, run]).permutation(self._starts)
             for begin in range(0, len(order), self.batch_size):
                 first = run * self.graph.num_nodes + begin
-                starts = order[begin : begin + self.batch_size]
-                walks = random_walks(
-                    csr.indptr,
-                    csr.indices,
-                    self._alias,
-                    starts,
-                    self.walk_length,
-                    self.p,
-                    self.q,
-                    self.seed,
-                    first,
-                    simple=self._simple,
-                )
+                walks = self._walks(order[begin : begin + self.batch_size], self.seed, first)
                 noise = (self._noise.accept, self._noise.other)
                 reach, negative = windows(walks, self.window, self.negatives, noise, self._keep, self.seed + 1, first)
                 yield WalkBatch(walks, reach, negative)
+
+    def _walks(self, starts: np.ndarray, seed: int, first: int) -> np.ndarray:
+        csr = self.graph.adjacency("out")
+        return random_walks(
+            csr.indptr,
+            csr.indices,
+            self._alias,
+            starts,
+            self.walk_length,
+            self.p,
+            self.q,
+            seed,
+            first,
+            self.restart,
+            self._simple,
+        )
 
     @cached_property
     def _starts(self) -> np.ndarray:
@@ -89,14 +97,28 @@ class WalkSampler:
         return None if csr.weight is None else alias_rows(csr.indptr, csr.weight)
 
     @cached_property
+    def _visits(self) -> np.ndarray:
+        """[N] how often walks meet each node, on average a pass: the frequencies that word2vec takes from its corpus.
+
+        They are not the degrees, as walks start at every node alike and soon end. One pass is counted, of a small graph
+        as many as make `COUNTED` steps.
+        """
+        visits, starts = np.zeros(self.graph.num_nodes), self._starts
+        passes = -(-COUNTED // max(1, len(starts) * self.walk_length))
+        for begin in range(0, passes * len(starts), COUNTED_AT_ONCE):
+            some = starts[np.arange(begin, min(begin + COUNTED_AT_ONCE, passes * len(starts))) % len(starts)]
+            walks = self._walks(some, self.seed + 2, begin)
+            visits += np.bincount(walks[walks >= 0], minlength=len(visits))
+        return visits / passes
+
+    @cached_property
     def _noise(self) -> Alias:
-        return Alias(noise_weights(self.graph))
+        return Alias(flattened(self._visits))
 
     @cached_property
     def _keep(self) -> np.ndarray | None:
-        """word2vec's keep chance, with the stationary share of a node (its degree) for its frequency."""
+        """word2vec's keep chance of each node."""
         if self.subsample <= 0:
             return None
-        degree = self.graph.strength()
-        share = np.maximum(degree / degree.sum(), 1e-12) / self.subsample
+        share = np.maximum(self._visits / self._visits.sum(), 1e-12) / self.subsample
         return np.minimum(1.0, (np.sqrt(share) + 1) / share)
