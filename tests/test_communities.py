@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from graphs import planted
 from graphtune.check import ArgumentError
 from graphtune.convert import from_networkx
 from graphtune.evaluate.communities import _nobody_empty, _symmetric, closure, combined, effective_mixing, smooth
@@ -16,14 +17,6 @@ from graphtune.kernels.blocks import PRIOR, sample_blocks
 from graphtune.metrics import nmi
 from graphtune.models.bprmf import BPRMF
 from graphtune.testing import two_cliques
-
-
-def planted(groups=4, size=40, inside=0.25, outside=0.03, seed=0):
-    rng = np.random.default_rng(seed)
-    group = np.repeat(np.arange(groups), size)
-    u, v = np.triu_indices(groups * size, 1)
-    joined = rng.random(len(u)) < np.where(group[u] == group[v], inside, outside)
-    return Graph(np.stack([u, v])[:, joined], NodeIds.range(groups * size), labels=group)
 
 
 def model_of(graph, z):

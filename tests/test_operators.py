@@ -7,11 +7,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from graphs import planted
 from graphtune.check import ArgumentError, LeakError
 from graphtune.evaluate import choose_operator, evaluate_probe
 from graphtune.evaluate.operators import OF_THE_PAPER, OPERATORS, non_edges
 from graphtune.graph import Graph
-from graphtune.ids import NodeIds
 from graphtune.models.base import Frozen
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.lookup import Dot
@@ -22,12 +22,8 @@ KEY = torch.tensor([[5.0, 6.0], [7.0, -8.0]])
 ZERO, ONE = np.array([0]), np.array([1])
 
 
-def blocks(seed=0, groups=3, size=20, inside=0.5, outside=0.02):
-    rng = np.random.default_rng(seed)
-    group = np.repeat(np.arange(groups), size)
-    u, v = np.triu_indices(groups * size, 1)
-    joined = rng.random(len(u)) < np.where(group[u] == group[v], inside, outside)
-    return Graph(np.stack([u, v])[:, joined], NodeIds.range(groups * size), labels=group)
+def blocks(inside=0.5, outside=0.02):
+    return planted(groups=3, size=20, inside=inside, outside=outside)
 
 
 def model_of(split, z):
