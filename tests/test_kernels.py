@@ -251,7 +251,7 @@ def test_pairs_of_a_batch_by_hand():
         (3, 7, [4]),
         (5, 7, [4]),
     ]
-    assert len(batch) == 3
+    assert len(batch) == 5
 
 
 # ---- skip-gram and LINE -------------------------------------------------------------------------------------

@@ -62,7 +62,10 @@ class WalkBatch:
     negative: np.ndarray
 
     def __len__(self) -> int:
-        return int((self.walks >= 0).sum())
+        """The number of training pairs."""
+        at, size = np.arange(self.walks.shape[1]), (self.walks >= 0).sum(1, keepdims=True)
+        near = np.minimum(at, self.reach) + np.minimum(size - 1 - at, self.reach)
+        return int(near[at < size].sum())
 
     def to(self, device: torch.device) -> WalkBatch:
         return self

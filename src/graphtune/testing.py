@@ -21,7 +21,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphtune.batch import Batch
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
@@ -272,8 +271,7 @@ class RecipeContract(ModelContract):
         sampler, objective = self.recipe.pretraining(self.pattern.graph, self.config)
         for batch in sampler.batches(0):
             values, factors = objective(model, batch)
-            size = len(batch) if isinstance(batch, Batch) else len(batch.pairs()[0])
-            assert values.shape == (size,), f"losses must be [{size}], one an example"
+            assert values.shape == (len(batch),), f"losses must be [{len(batch)}], one an example"
             assert values.isfinite().all()
             assert all(z.ndim >= 2 for z in factors), "factors must be rows"
 
