@@ -360,13 +360,15 @@ def test_enhanced_variants_find_communities(name):
 
 
 def test_enhanced_goes_by_size():
-    def of_size(nodes, edges):
-        return SimpleNamespace(num_nodes=nodes, num_edges=edges)
+    def of_size(nodes, edges, directed=False):
+        return SimpleNamespace(num_nodes=nodes, num_edges=edges, directed=directed)
 
     for name in ("deepwalk", "node2vec"):
         assert enhanced(name, of_size(24_000, 10**8))[0] == ENHANCED[name] == NetMF(window=80, smoothing=4)
-        sampled, why = enhanced(name, of_size(24_001, 5_000_000))
-        assert (sampled.method, sampled.smoothing) == ("sampled", 4) and "24,000 nodes" in why
+        assert enhanced(name, of_size(1000, 10_000, directed=True))[0] == ENHANCED[name]
+        for graph in (of_size(24_001, 5_000_000), of_size(20_000, 5_000_000, directed=True)):
+            sampled, why = enhanced(name, graph)
+            assert sampled == NetMF(smoothing=4, method="sampled") and why.startswith("sampled")
         large, why = enhanced(name, of_size(24_001, 5_000_001))
         assert large == ProNE() and "5,000,000 edges" in why
     assert enhanced("line", of_size(10, 10))[0] == ProNE()
@@ -381,20 +383,20 @@ def test_enhanced_on_the_command_line(name, made, tmp_path):
         assert found["model"] == made and found["epochs"] == 1 and "link-prediction" in found["metrics"]
         record = open_directory("new").model.recipe
         assert (record.dim, record.smoothing) == (8, 4)
-        assert f"asked for: {name} as {made} (for " in Path("new/README.md").read_text()
+        assert f"asked for: {name} as {made} (" in Path("new/README.md").read_text()
 
 
 def test_what_enhanced_takes_is_said_and_its_settings_alone_are_taken(tmp_path, monkeypatch):
     """The graph of two edges counts as a large one."""
     write_files(tmp_path)
-    monkeypatch.setattr("graphtune.models.variants.DENSE_NODES", 1)
+    monkeypatch.setattr("graphtune.models.netmf.DENSE_NODES", 1)
     monkeypatch.setattr("graphtune.models.variants.MOST_EDGES", 1)
     with working_in(tmp_path):
         asked = ("embed", "friends.csv", "--variant", "enhanced", "--dim", "8", "--out", "new")
         error = run(*asked, "--set", "window=3").error
         assert "setting of ProNE" in error and not (tmp_path / "new").exists()
         said = done(*asked).err
-        assert "Learning deepwalk as ProNE (for more than 1 nodes and 1 edges), dim 8" in said
+        assert "Learning deepwalk as ProNE (as there are more than 1 edges), dim 8" in said
 
 
 def test_variants_that_are_none_are_refused(tmp_path):

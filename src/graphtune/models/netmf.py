@@ -99,7 +99,7 @@ class NetMF:
         Raises:
             ArgumentError: the method is not for this graph, or the counts of its walks may not fit the free memory.
         """
-        method = self._method(model.graph)
+        method = self.method_for(model.graph)
         say(f"{method} matrix of {self.window} steps")
         if method == "sampled" or self.window == 1:
             found = self._sparse_factors(model.graph, method, seed, say)
@@ -111,7 +111,12 @@ class NetMF:
             sides = smooth_sides(model.graph, *sides, self.smoothing, self.mu, self.theta)
         put_sides(model, *sides)
 
-    def _method(self, graph: Graph) -> str:
+    def method_for(self, graph: Graph) -> str:
+        """ "exact", "eigen" or "sampled": what `method` comes to for a graph.
+
+        Raises:
+            ArgumentError: the method is not for this graph.
+        """
         n = graph.num_nodes
         if self.method == "eigen" and graph.directed:
             raise bad("method", "NetMF", "'exact' or 'sampled' for a directed graph", self.method)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphtune.graph import Graph
 from graphtune.models.base import ClosedForm
-from graphtune.models.netmf import DENSE_NODES, MOST_VISITS, NetMF
+from graphtune.models.netmf import MOST_VISITS, NetMF
 from graphtune.models.prone import ProNE
 
 # Steps and smoothing were chosen on the labels of one half of the nodes of BlogCatalog, Cora, CiteSeer, LastFM Asia and
@@ -20,8 +20,9 @@ ENHANCED: dict[str, ClosedForm] = {"deepwalk": DENSE, "node2vec": DENSE, "line":
 def enhanced(name: str, graph: Graph) -> tuple[ClosedForm, str]:
     """The closed form that stands for a model on a graph, and why that one.
 
-    For DeepWalk and node2vec NetMF whose matrix is whole up to 24,000 nodes, NetMF whose matrix is sampled up to five
-    million edges, and ProNE beyond, whose time and memory are linear in the edges; for LINE always ProNE.
+    For DeepWalk and node2vec NetMF with its whole matrix where that can be had (see `NetMF.method_for`: up to 24,000
+    nodes), with a sampled one up to five million edges, and ProNE beyond, whose time and memory are linear in the
+    edges; for LINE always ProNE.
 
     Args:
         name: a key of `ENHANCED`.
@@ -29,8 +30,8 @@ def enhanced(name: str, graph: Graph) -> tuple[ClosedForm, str]:
     """
     if ENHANCED[name] is not DENSE:
         return ENHANCED[name], "for any graph"
-    if graph.num_nodes <= DENSE_NODES:
-        return DENSE, f"for up to {DENSE_NODES:,} nodes"
+    if DENSE.method_for(graph) != "sampled":
+        return DENSE, "its whole matrix"
     if graph.num_edges <= MOST_EDGES:
-        return SAMPLED, f"sampled, for more than {DENSE_NODES:,} nodes and up to {MOST_EDGES:,} edges"
-    return SPARSE, f"for more than {DENSE_NODES:,} nodes and {MOST_EDGES:,} edges"
+        return SAMPLED, "sampled, as the whole matrix is too large"
+    return SPARSE, f"as there are more than {MOST_EDGES:,} edges"
