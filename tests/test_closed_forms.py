@@ -1,5 +1,8 @@
 """NetMF, ProNE and the factorisations under them, each against a naive formula or NumPy."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -12,8 +15,9 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels.sparse import sparse_product, walk_counts
-from graphtune.models import ENHANCED, NetMF, ProNE
+from graphtune.models import ENHANCED, NetMF, ProNE, enhanced
 from graphtune.models.factorise import factors, orthonormal, sparse_operator, symmetric_factors, top_eigenpairs
+from graphtune.models.netmf import COUNT_BYTES
 from graphtune.models.prone import noise_matrix
 from graphtune.models.propagation import normalised_adjacency
 from graphtune.models.smoothing import flattened, smooth_sides, smoothed
@@ -68,6 +72,23 @@ def test_all_eigenpairs_give_the_exact_matrix(weighted):
     graph = random_graph(weighted=weighted)
     recipe = NetMF(window=4, rank=graph.num_nodes)
     np.testing.assert_allclose(recipe.eigen_matrix(graph), naive_netmf(graph, 4, 1.0), rtol=1e-3, atol=1e-4)
+
+
+def test_eigenpairs_are_of_each_component():
+    """Forty pairs have the eigenvalue 1 forty times over, and still the large component has the ones it has alone."""
+    whole = random_graph(n=120, edges=600)
+    far = 120 + np.arange(80).reshape(2, 40)
+    both = Graph(np.concatenate([whole.edges, far], axis=1), NodeIds.range(200))
+    recipe = NetMF(window=4, rank=12)
+    values, vectors = np.linalg.eigh(normalised_adjacency(whole).toarray())
+    degree = np.asarray(both.sparse("both").sum(axis=1)).ravel()
+    kept, root = slice(None, -13, -1), np.sqrt(np.where(degree[:120] > 0, 1 / np.maximum(degree[:120], 1), 0))
+    powers = sum(values[kept] ** step for step in range(1, 5)) / 4
+    chance = degree.sum() * root[:, None] * ((vectors[:, kept] * powers) @ vectors[:, kept].T) * root
+    found = recipe.eigen_matrix(both).numpy()
+    np.testing.assert_allclose(found[:120, :120], np.log(np.maximum(chance, 1)), atol=0.06)
+    np.testing.assert_allclose(found[120:, 120:], naive_netmf(both, 4, 1.0)[120:, 120:], rtol=1e-4, atol=1e-4)
+    assert not found[:120, 120:].any() and not found[120:, :120].any()
 
 
 @pytest.mark.parametrize("directed", [False, True])
@@ -273,6 +294,17 @@ def test_methods_that_do_not_suit_are_refused():
         pretrain(ProNE(dim=8), two_cliques(), start=ProNE(dim=8).build(two_cliques()), run=QUIET)
 
 
+def test_walks_that_do_not_fit_the_memory_are_refused(monkeypatch):
+    """1000 entries in neighbour lists, 10 walks of 3 steps each: 30,000 visits."""
+    recipe, graph = NetMF(dim=8, window=3, method="sampled"), random_graph(n=60, edges=500)
+    for free, wanted in ((COUNT_BYTES * 30_000 - 1, "0.0 GB"), (10, "ProNE")):
+        monkeypatch.setattr("psutil.virtual_memory", lambda free=free: SimpleNamespace(available=free))
+        with pytest.raises(ArgumentError, match=f"500 edges: .*{wanted}"):
+            pretrain(recipe, graph, run=QUIET)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=COUNT_BYTES * 30_000))
+    assert pretrain(recipe, graph, run=QUIET).model.encode().any()
+
+
 def test_result_is_that_of_a_training():
     split = split_edges(random_graph(n=100, edges=600), seed=0)
     rows = []
@@ -327,6 +359,21 @@ def test_enhanced_variants_find_communities(name):
     assert cosine[side[:, None] == side].mean() > cosine[side[:, None] != side].mean() + 0.5
 
 
+def test_enhanced_goes_by_size():
+    def of_size(nodes, edges, directed=False):
+        return SimpleNamespace(num_nodes=nodes, num_edges=edges, directed=directed)
+
+    for name in ("deepwalk", "node2vec"):
+        assert enhanced(name, of_size(24_000, 10**8))[0] == ENHANCED[name] == NetMF(window=80, smoothing=4)
+        assert enhanced(name, of_size(1000, 10_000, directed=True))[0] == ENHANCED[name]
+        for graph in (of_size(24_001, 5_000_000), of_size(20_000, 5_000_000, directed=True)):
+            sampled, why = enhanced(name, graph)
+            assert sampled == NetMF(smoothing=4, method="sampled") and why.startswith("sampled")
+        large, why = enhanced(name, of_size(24_001, 5_000_001))
+        assert large == ProNE() and "5,000,000 edges" in why
+    assert enhanced("line", of_size(10, 10))[0] == ProNE()
+
+
 @pytest.mark.parametrize("name, made", [("deepwalk", "NetMF"), ("node2vec", "NetMF"), ("line", "ProNE")])
 def test_enhanced_on_the_command_line(name, made, tmp_path):
     write_files(tmp_path)
@@ -336,6 +383,20 @@ def test_enhanced_on_the_command_line(name, made, tmp_path):
         assert found["model"] == made and found["epochs"] == 1 and "link-prediction" in found["metrics"]
         record = open_directory("new").model.recipe
         assert (record.dim, record.smoothing) == (8, 4)
+        assert f"asked for: {name} as {made} (" in Path("new/README.md").read_text()
+
+
+def test_what_enhanced_takes_is_said_and_its_settings_alone_are_taken(tmp_path, monkeypatch):
+    """The graph of two edges counts as a large one."""
+    write_files(tmp_path)
+    monkeypatch.setattr("graphtune.models.netmf.DENSE_NODES", 1)
+    monkeypatch.setattr("graphtune.models.variants.MOST_EDGES", 1)
+    with working_in(tmp_path):
+        asked = ("embed", "friends.csv", "--variant", "enhanced", "--dim", "8", "--out", "new")
+        error = run(*asked, "--set", "window=3").error
+        assert "setting of ProNE" in error and not (tmp_path / "new").exists()
+        said = done(*asked).err
+        assert "Learning deepwalk as ProNE (as there are more than 1 edges), dim 8" in said
 
 
 def test_variants_that_are_none_are_refused(tmp_path):

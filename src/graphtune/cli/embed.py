@@ -12,7 +12,7 @@ from graphtune.check import bad
 from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_file, check_pair, read_data, split_data
 from graphtune.cli.judge import natural_task, show_evaluation
 from graphtune.cli.output import OutOptions, check_out, fingerprint, keep, outcome, running
-from graphtune.cli.settings import configure, find_recipe, own_recipes, parse_settings
+from graphtune.cli.settings import configure, find_variant, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
@@ -61,12 +61,14 @@ class Plan:
         split: its parts, or None to learn every edge.
         recipe: the model with its settings.
         config: how to train it.
+        chosen: what was asked for and, for a variant, what stands for it and why.
     """
 
     data: Data
     split: Split | None
     recipe: Recipe | ClosedForm
     config: TrainConfig
+    chosen: str
 
     @property
     def learned(self) -> Graph:
@@ -94,6 +96,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
         notes = {
             "command": "embed",
             "options": asdict(options),
+            "chosen": plan.chosen,
             "report": [str(report) for report in plan.data.reports],
             "start": None if started is None else str(started),
             "seconds": seconds,
@@ -132,15 +135,18 @@ def _plan(options: EmbedOptions, talk: Talk) -> Plan:
     kind = options.data.kind
     if kind is not None:  # a model or a setting that is none is told before a large file is read
         check_pair(options.model or DEFAULT_MODEL[kind], kind)
-        configure(find_recipe(options.model or DEFAULT_MODEL[kind], options.variant), settings)
+        configure(find_variant(options.model or DEFAULT_MODEL[kind], options.variant)[0], settings)
     data = read_data(options.data, talk)
     name = options.model or DEFAULT_MODEL[data.kind]
     check_pair(name, data.kind)
-    recipe, config = configure(find_recipe(name, options.variant), settings)
-    plan = Plan(data, split_data(data, options.split, options.by, config.seed), recipe, config)
-    _tell_split(plan.split, talk)
-    by = f" as {type(recipe).__name__}" if options.variant == "enhanced" else ""
-    talk.say(f"Learning {name}{by}, dim {recipe.dim}, on {plan.learned.num_edges:,} edges")
+    _, config = configure(find_variant(name, options.variant)[0], settings)
+    split = split_data(data, options.split, options.by, config.seed)
+    found, why = find_variant(name, options.variant, data.graph if split is None else split.train)
+    recipe, _ = configure(found, settings)
+    by = f" as {type(recipe).__name__} ({why})" if why else ""
+    plan = Plan(data, split, recipe, config, name + by)
+    _tell_split(split, talk)
+    talk.say(f"Learning {plan.chosen}, dim {recipe.dim}, on {plan.learned.num_edges:,} edges")
     return plan
 
 

@@ -10,10 +10,13 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from graphtune.check import ArgumentError, bad, one_of
 from graphtune.config import TrainConfig
+
+if TYPE_CHECKING:
+    from graphtune.graph import Graph
 
 T = TypeVar("T")
 VARIANTS = ("base", "enhanced")
@@ -92,23 +95,34 @@ def read(name: str, text: str, hint: Any) -> Any:
         raise bad(name, "--set", what, text) from None
 
 
-def find_recipe(name: str, variant: str | None = None) -> Any:
-    """The class of a model: a name that graphtune knows, or "package.module:Class".
+def find_variant(name: str, variant: str | None, graph: Graph | None = None) -> tuple[Any, str]:
+    """The class of a model, or the closed form that stands for it with its options; and why that one.
 
     Args:
         name: of the model.
-        variant: "enhanced" for the closed form that stands for it, a recipe with its options; "base" or None for the
-            class itself.
+        variant: "enhanced" for the closed form; "base" or None for the class itself.
+        graph: to be learned, by whose size the closed form is chosen; None where it is not read yet.
 
     Raises:
         ArgumentError: there is none, or it is no recipe.
     """
-    from graphtune.models import ENHANCED, RECIPES
+    from graphtune.models import ENHANCED, enhanced
 
-    if variant is not None and one_of("--variant", "embed", variant, VARIANTS) == "enhanced":
-        if name.lower() not in ENHANCED:
-            raise bad("--model", "embed", f"one of {', '.join(ENHANCED)} with --variant enhanced", name)
-        return ENHANCED[name.lower()]
+    if variant is None or one_of("--variant", "embed", variant, VARIANTS) == "base":
+        return find_recipe(name), ""
+    if name.lower() not in ENHANCED:
+        raise bad("--model", "embed", f"one of {', '.join(ENHANCED)} with --variant enhanced", name)
+    return (ENHANCED[name.lower()], "") if graph is None else enhanced(name.lower(), graph)
+
+
+def find_recipe(name: str) -> Any:
+    """The class of a model: a name that graphtune knows, or "package.module:Class".
+
+    Raises:
+        ArgumentError: there is none, or it is no recipe.
+    """
+    from graphtune.models import RECIPES
+
     module, colon, attribute = name.partition(":")
     if colon:
         return _import_recipe(name, module, attribute)

@@ -14,6 +14,7 @@ from graphtune.models.node2vec import Node2Vec
 from graphtune.models.prone import ProNE
 from graphtune.models.rotate import RotatE
 from graphtune.models.transe import TransE
+from graphtune.models.variants import ENHANCED, enhanced
 
 RECIPES: dict[str, type] = {
     "deepwalk": DeepWalk,
@@ -30,12 +31,6 @@ RECIPES: dict[str, type] = {
     "rotate": RotatE,
     "bprmf": BPRMF,
     "lightgcn": LightGCN,
-}
-
-ENHANCED: dict[str, ClosedForm] = {
-    "deepwalk": NetMF(smoothing=4),
-    "node2vec": NetMF(smoothing=4),
-    "line": ProNE(),
 }
 
 __all__ = [
@@ -66,4 +61,5 @@ __all__ = [
     "RotatE",
     "Scorer",
     "TransE",
+    "enhanced",
 ]

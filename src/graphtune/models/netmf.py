@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 import scipy.sparse as sp
 import torch
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from graphtune.check import bad, number, one_of
@@ -35,7 +37,11 @@ DENSE_NODES = 24_000  # most for an [N, N] float32 matrix, 2.3 GB
 # that were split off for validation.
 DOUBT = 5.0
 MOST_VISITS = 100_000_000  # of walks, in all: at most some 5 GB while they are counted
-EXACT_PRODUCTS = 2e10  # most multiplications for the powers of the walk matrix, some seconds
+# Memory at its height, where no two visits are of one pair (1 M nodes, 5 M edges: 9 GB): of a visit while they are
+# counted, of a visit and of a number of the embedding while the matrix is factorised.
+COUNT_BYTES, ENTRY_BYTES, FACTOR_BYTES = 55, 27, 40
+EXACT_PRODUCTS = 5e10  # most multiplications for the powers of the walk matrix, some ten seconds
+ROWS = 1024  # of an [N, N] matrix at a time
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,13 @@ class NetMF:
         dim: D; where the graph has fewer nodes the rest is 0.
         window: T, steps that count.
         negatives: b, noise nodes a pair; more leave out weaker relations.
-        method: "exact" takes every power; "eigen" those of the `rank` largest eigenvalues of D^-1/2 A D^-1/2, for
-            undirected graphs; "sampled" walks (in the manner of NetSMF: Qiu et al., 2019), for graphs whose [N, N]
-            matrix is too large. "auto" takes the first that fits.
-        rank: eigenpairs for "eigen". Leaving out the small ones takes noise away, too.
+        method: "exact" takes every power; "eigen" those of the `rank` largest eigenvalues of D^-1/2 A D^-1/2 in each
+            component, for undirected graphs; "sampled" walks (in the manner of NetSMF: Qiu et al., 2019), for graphs
+            whose [N, N] matrix is too large. "auto" takes the first that fits.
+        rank: eigenpairs of a component for "eigen". Leaving out the small ones takes noise away, too.
         walks: for "sampled", of `window` steps, from each node for each of its neighbours; fewer, but one, where they
-            would visit more than 100 M nodes. Beyond five million edges `ProNE` is the one to take.
+            would visit more than 100 M nodes. Refused where the counts may not fit the free memory. Beyond five million
+            edges `ProNE` is the one to take.
         smoothing: terms of ProNE's filter, which the factors are smoothed by; 0 for the paper's NetMF.
         mu, theta: of that filter: see `ProNE`.
     """
@@ -90,9 +97,9 @@ class NetMF:
         """Put the factors into the tables of `model`.
 
         Raises:
-            ArgumentError: the method is not for this graph.
+            ArgumentError: the method is not for this graph, or the counts of its walks may not fit the free memory.
         """
-        method = self._method(model.graph)
+        method = self.method_for(model.graph)
         say(f"{method} matrix of {self.window} steps")
         if method == "sampled" or self.window == 1:
             found = self._sparse_factors(model.graph, method, seed, say)
@@ -104,7 +111,12 @@ class NetMF:
             sides = smooth_sides(model.graph, *sides, self.smoothing, self.mu, self.theta)
         put_sides(model, *sides)
 
-    def _method(self, graph: Graph) -> str:
+    def method_for(self, graph: Graph) -> str:
+        """ "exact", "eigen" or "sampled": what `method` comes to for a graph.
+
+        Raises:
+            ArgumentError: the method is not for this graph.
+        """
         n = graph.num_nodes
         if self.method == "eigen" and graph.directed:
             raise bad("method", "NetMF", "'exact' or 'sampled' for a directed graph", self.method)
@@ -122,6 +134,8 @@ class NetMF:
         return factorised(lambda x: matrix @ x, lambda x: matrix.T @ x, graph, self.dim, seed)
 
     def _sparse_factors(self, graph: Graph, method: str, seed: int, say: Callable[[str], None]) -> Factors:
+        if method == "sampled":
+            self._check_memory(graph)
         matrix = self.sampled_matrix(graph, seed) if method == "sampled" else self.edge_matrix(graph)
         say(f"factors of {matrix.nnz:,} entries")
         multiply = sparse_operator(matrix)
@@ -142,15 +156,49 @@ class NetMF:
         return matrix.clamp_(min=1).log_()
 
     def eigen_matrix(self, graph: Graph, seed: int = 0) -> Tensor:
-        """[N, N] M with the powers of the `rank` largest eigenvalues only; all of them give the exact one."""
+        """[N, N] M with the powers of each component's `rank` largest eigenvalues; all of them give the exact one.
+
+        Each component has the eigenvalue 1: among those of the whole graph, many small components would leave no place
+        for the structure of the large ones.
+        """
         degree = np.asarray(graph.sparse("both").sum(axis=1), dtype=np.float64).ravel()
-        multiply = sparse_operator(normalised_adjacency(graph))
-        vectors, values = top_eigenpairs(multiply, graph.num_nodes, min(self.rank, graph.num_nodes), seed)
-        weight = sum(values**step for step in range(1, self.window + 1)) / self.window
         scale = np.sqrt(degree.sum() / self.negatives) * np.sqrt(reciprocal(degree))
+        steps = normalised_adjacency(graph)
+        matrix = torch.zeros(graph.num_nodes, graph.num_nodes)
+        for nodes in components(steps):
+            if not degree[nodes[0]]:
+                continue
+            part = steps if len(nodes) == graph.num_nodes else sp.csr_array(steps[nodes][:, nodes])
+            left, right = self._half_powers(part, scale[nodes], seed)
+            rows = torch.from_numpy(nodes)
+            for begin in range(0, len(nodes), ROWS):
+                some = slice(begin, begin + ROWS)
+                matrix[rows[some, None], rows] = (left[some] @ right.T).clamp_(min=1).log_()
+        return matrix
+
+    def _half_powers(self, steps: sp.csr_array, scale: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
+        """Two [n, h] whose product holds the chances that `eigen_matrix` takes the logarithm of, for one component."""
+        vectors, values = top_eigenpairs(sparse_operator(steps), len(scale), min(self.rank, len(scale)), seed)
+        weight = sum(values**step for step in range(1, self.window + 1)) / self.window
         left = vectors * torch.from_numpy(scale[:, None] * np.sqrt(np.abs(weight))).float()
-        right = left * torch.from_numpy(np.sign(weight)).float()
-        return (left @ right.T).clamp_(min=1).log_()
+        return left, left * torch.from_numpy(np.sign(weight)).float()
+
+    def _walks(self, entries: int) -> int:
+        """Walks for each neighbour of a node, where the neighbour lists have so many entries."""
+        visits = max(1, entries * self.window)
+        return min(self.walks, max(1, MOST_VISITS // visits))
+
+    def _check_memory(self, graph: Graph) -> None:
+        """Refuse a graph whose sampled matrix may not fit, before the walks begin."""
+        entries = len(graph.adjacency("out").indices)
+        visits = self._walks(entries) * entries * self.window
+        numbers = graph.num_nodes * self.dim
+        needed = max(COUNT_BYTES * visits, ENTRY_BYTES * visits + FACTOR_BYTES * numbers)
+        free = psutil.virtual_memory().available
+        if needed > free:
+            what = f"a graph whose sampled walks fit in the free memory, {free / 1e9:.1f} GB"
+            found = f"{graph.num_nodes:,} nodes, {graph.num_edges:,} edges: up to {needed / 1e9:.1f} GB"
+            raise bad("graph", "NetMF", what, found, "Take fewer steps (window), or ProNE.")
 
     def edge_matrix(self, graph: Graph) -> sp.csr_array:
         """M of one step, sparse: LINE's."""
@@ -162,7 +210,7 @@ class NetMF:
         steps, into, volume = walk_matrix(graph)
         alias = None if graph.weight is None else alias_rows(steps.indptr, steps.data)
         csr = steps.indptr.astype(np.int64), steps.indices.astype(np.int32)
-        walks = min(self.walks, max(1, MOST_VISITS // max(1, steps.nnz * self.window)))
+        walks = self._walks(steps.nnz)
         bounds, columns, counts = walk_counts(*csr, alias, walks, self.window, seed)
         met = sp.csr_array((counts.astype(np.float32), columns, bounds), shape=steps.shape)
         met.data *= met.data / (met.data + DOUBT)
@@ -175,6 +223,13 @@ class NetMF:
             met = sp.csr_array(met + met.T)
             met.data /= np.repeat(begun, np.diff(met.indptr)) + begun[met.indices]
         return log_above_one(met, np.full(len(begun), scale))
+
+
+def components(adjacency: sp.csr_array) -> list[np.ndarray]:
+    """The nodes of each connected component, int64, ascending."""
+    count, component = connected_components(adjacency, directed=False)
+    order = np.argsort(component, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(component, minlength=count))[:-1])
 
 
 def factorised(
