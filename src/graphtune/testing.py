@@ -267,6 +267,16 @@ class RecipeContract(ModelContract):
             for name, value in vars(a).items():
                 assert np.array_equal(value, getattr(b, name)), f"`{name}` must depend on seed and epoch alone"
 
+    def test_epoch_can_begin_at_any_batch(self) -> None:
+        sampler, _ = self.recipe.pretraining(self.pattern.graph, replace(self.config, batch_size=3))
+        whole = list(sampler.batches(1))
+        for first in {0, 1, 2, len(whole) // 2, len(whole) - 1, len(whole)}:
+            rest = list(sampler.batches(1, first))
+            assert len(rest) == len(whole[first:]), f"an epoch from batch {first} on must have the others"
+            for a, b in zip(whole[first:], rest):
+                for name, value in vars(a).items():
+                    assert np.array_equal(value, getattr(b, name)), f"`{name}` must not depend on where one begins"
+
     def test_losses_are_finite_and_one_an_example(self) -> None:
         model = self.recipe.build(self.pattern.graph)
         sampler, objective = self.recipe.pretraining(self.pattern.graph, self.config)

@@ -44,15 +44,18 @@ class WalkSampler:
 
     @property
     def num_batches(self) -> int:
-        return self.walks_per_node * -(-len(self._starts) // self.batch_size)
+        return self.walks_per_node * self._batches_a_pass
 
-    def batches(self, epoch: int) -> Iterator[WalkBatch]:
+    def batches(self, epoch: int, first: int = 0) -> Iterator[WalkBatch]:
         csr = self.graph.adjacency("out")
         for number in range(self.walks_per_node):
+            done = max(0, first - number * self._batches_a_pass) * self.batch_size
+            if done >= len(self._starts):
+                continue
             run = epoch * self.walks_per_node + number
             order = np.random.default_rng([self.seed, run]).permutation(self._starts)
-            for begin in range(0, len(order), self.batch_size):
-                first = run * self.graph.num_nodes + begin
+            for begin in range(done, len(order), self.batch_size):
+                walk = run * self.graph.num_nodes + begin
                 starts = order[begin : begin + self.batch_size]
                 walks = random_walks(
                     csr.indptr,
@@ -63,12 +66,16 @@ class WalkSampler:
                     self.p,
                     self.q,
                     self.seed,
-                    first,
+                    walk,
                     simple=self._simple,
                 )
                 noise = (self._noise.accept, self._noise.other)
-                reach, negative = windows(walks, self.window, self.negatives, noise, self._keep, self.seed + 1, first)
+                reach, negative = windows(walks, self.window, self.negatives, noise, self._keep, self.seed + 1, walk)
                 yield WalkBatch(walks, reach, negative)
+
+    @property
+    def _batches_a_pass(self) -> int:
+        return -(-len(self._starts) // self.batch_size)
 
     @cached_property
     def _starts(self) -> np.ndarray:
