@@ -28,6 +28,7 @@ from graphtune.ids import NodeIds
 from graphtune.models.base import SIDES, ClosedForm, Encoder, Model, Recipe, Scorer
 from graphtune.store import load, save
 from graphtune.train.fit import Result, Run, Training, fit
+from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep
 
 QUIET = Run(quiet=True)
@@ -293,7 +294,7 @@ class RecipeContract(ModelContract):
         step, reached = AutogradStep(model, objective, self.config), set()
         for epoch in range(2):
             for batch in sampler.batches(epoch):
-                step(batch, 1.0)
+                step(batch, Clock())
                 reached |= {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
         asked = {n for n, p in model.named_parameters() if p.requires_grad}
         assert reached == asked - set(self.untrained)
