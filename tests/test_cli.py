@@ -254,12 +254,16 @@ def test_ctrl_c_and_resume(command: str, place: Path, tmp_path: Path, monkeypatc
     assert "Found none" in run("neighbors", out, "n0").error
     assert "unfinished run" in run(*start, "--out", out).error
     other = run(*start, "--out", out, "--resume", "--set", "lr=0.5")
-    assert "another" in other.error or "was" in other.error
+    assert "another value of lr" in other.error and "--overwrite" in other.error
     found = done(*start, "--out", out, "--resume", "--json").json
     assert found["epochs"] == 6
     np.testing.assert_array_equal(graphtune.load(out).encode(), graphtune.load(tmp_path / "whole").encode())
     assert not (out / "checkpoints").exists()
-    assert "finished" in run(*start, "--out", out, "--resume").error
+    before = snapshot(out)
+    assert "finished" in done(*start, "--out", out, "--resume").out
+    assert done(*start, "--out", out, "--resume", "--json").json["finished"]
+    assert "lr=0.5" in run(*start, "--out", out, "--resume", "--set", "lr=0.5").error
+    assert snapshot(out) == before
 
 
 def test_overwrite_begins_an_unfinished_run_anew(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from graphtune.objectives import (
     SkipGram,
 )
 from graphtune.testing import checkerboard, inverse_relations, two_cliques
+from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep, FusedStep, make_step
 
 
@@ -304,7 +305,7 @@ def test_fused_step_equals_autograd(recipe, objective):
         batch = batch_of([0, 1, 2, 2], [3, 4, 5, 1], [[6, 7], [8, 9], [10, 11], [1, 6]])
     fused = make_step(model, objective, PLAIN)
     assert isinstance(fused, FusedStep)
-    loss = fused(batch, 1.0)
+    loss = fused(batch, Clock())
     losses = objective(twin, batch).values
     losses.sum().backward()
     if not isinstance(objective, SkipGram):  # of so few the loss is measured on the first
@@ -325,6 +326,7 @@ def test_fused_step_equals_autograd(recipe, objective):
         (LINE(dim=4, order="first"), EdgeProximity(), {"clip_norm": 1.0}),
         (LINE(dim=4, order="first"), EdgeProximity(), {"lr_table": 0.01}),
         (LINE(dim=4, order="first"), EdgeProximity(), {"weight_decay_table": 0.01}),
+        (LINE(dim=4, order="first"), EdgeProximity(), {"precision": "bf16"}),
         (LINE(dim=4, order="first"), SkipGram(), {}),
         (LINE(dim=4, order="both"), EdgeProximity(), {}),
         (GCN(dim=4), EdgeProximity(), {}),

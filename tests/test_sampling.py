@@ -44,6 +44,36 @@ def epoch_of(sampler, epoch=0):
     return {name: torch.cat([getattr(b, name) for b in batches]).numpy() for name in names}
 
 
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        EdgeSampler(checkerboard(), 7, Negatives(3)),
+        EdgeSampler(checkerboard(), 7, Negatives(3, noise="degree", shared=True)),
+        EdgeSampler(checkerboard(), 7, Negatives(3, unknown=True)),
+        EdgeSampler(inverse_relations(), 4, Negatives(3), reciprocal=True),
+        EdgeSampler(star(weight=np.array([1.0, 2, 7])), 2, Negatives(2, noise="degree", pairs=True), by_weight=True),
+        NodeSampler(np.arange(10) * 3, np.arange(10), 4, np.arange(10.0)),
+        WalkSampler(star(), walks_per_node=3, walk_length=4, window=2, negatives=2, batch_size=3),
+        WalkSampler(star(), walks_per_node=3, walk_length=4, window=2, negatives=2, batch_size=2),
+    ],
+    ids=lambda sampler: type(sampler).__name__,
+)
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_an_epoch_can_begin_at_any_batch(sampler, epoch):
+    whole = list(sampler.batches(epoch))
+    for first in range(len(whole) + 1):
+        rest = list(sampler.batches(epoch, first))
+        assert len(rest) == len(whole) - first
+        for a, b in zip(whole[first:], rest):
+            for name, value in vars(a).items():
+                assert np.array_equal(value, getattr(b, name)), name
+
+
+def test_batches_of_an_epoch_have_draws_of_their_own():
+    drawn = [batch.negative.tolist() for batch in EdgeSampler(checkerboard(), 7, Negatives(8, shared=True)).batches(0)]
+    assert len({tuple(row) for row in drawn}) == len(drawn)
+
+
 # ---- edges --------------------------------------------------------------------------------------------------
 
 

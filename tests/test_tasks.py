@@ -104,7 +104,8 @@ def test_link_prediction(recipe, loss, directed):
     before = snapshot(pretrained.model)
     task = LinkPrediction(split, loss=loss, negatives=20)
     tuned = finetune(pretrained.model, task, replace(SHORT, epochs=40, lr=0.03), QUIET)
-    assert tuned.history[-1]["loss"] < tuned.history[0]["loss"]
+    losses = [row["loss"] for row in tuned.history]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10]), "of one epoch the negatives decide"
     assert not equal(tuned.model, pretrained.model)
     assert all(torch.equal(v, before[k]) for k, v in pretrained.model.state_dict().items()), "left as it was"
     found = task.evaluate(tuned.model)

@@ -1,4 +1,4 @@
-"""The engine: rates, groups, penalties, stopping, checkpoints and resuming."""
+"""The engine: rates, groups, penalties, stopping, loggers."""
 
 import csv
 import math
@@ -11,24 +11,23 @@ import torch
 from torch.nn import functional as F
 
 from graphtune.batch import Batch
-from graphtune.check import ArgumentError, DataError
+from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.base import HeadSpec
 from graphtune.models.bprmf import BPRMF
-from graphtune.models.complex import ComplEx
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.gnn import GCN
 from graphtune.models.line import LINE
 from graphtune.objectives import Losses
-from graphtune.testing import checkerboard, equal, inverse_relations, snapshot, two_cliques
+from graphtune.testing import checkerboard, equal, snapshot, two_cliques
 from graphtune.train import progress
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.fit import Run, Training, TrainingError, fit
 from graphtune.train.loggers import CSVLogger, TensorBoardLogger
 from graphtune.train.optim import make_optimizer, parameter_groups
-from graphtune.train.schedule import rate
+from graphtune.train.schedule import Clock, rate
 from graphtune.train.steps import AutogradStep, penalty, reduce
 
 QUIET = Run(quiet=True)
@@ -119,7 +118,7 @@ def test_rate_reaches_the_optimiser_and_the_history():
     assert [row["lr"] for row in result.history] == pytest.approx([0.375, 0.25, 0.125, 0.0])
     model = BPRMF(dim=4).build(checkerboard())
     step = AutogradStep(model, training_of(BPRMF(dim=4), checkerboard(), config).objective, config)
-    step(Batch(torch.tensor([0]), torch.tensor([18]), torch.tensor([[17]])), 0.25)
+    step(Batch(torch.tensor([0]), torch.tensor([18]), torch.tensor([[17]])), Clock(rate=0.25))
     assert [group["lr"] for group in step.optimizer.param_groups] == pytest.approx([0.025])
 
 
@@ -183,7 +182,7 @@ def test_weight_decay_is_decoupled(optimizer):
     config = TrainConfig(optimizer=optimizer, lr=0.1, weight_decay=0.5, weight_decay_table=0.2)
     before = snapshot(model)
     step = AutogradStep(model, lambda m, b: Losses(sum(p.sum() for p in m.parameters()).reshape(1) * 0, ()), config)
-    step(Batch(torch.tensor([0])), 1.0)
+    step(Batch(torch.tensor([0])), Clock())
     for name, value in model.state_dict().items():
         shrunk = 1.0 if value.ndim == 1 else 0.98 if "table" in name else 0.95
         torch.testing.assert_close(value, before[name] * shrunk)
@@ -208,7 +207,7 @@ def sum_of_rows(model, batch):
 def test_plain_step_goes_down_the_mean_gradient():
     model = one_row_model([1.0, 2.0])
     step = AutogradStep(model, sum_of_rows, TrainConfig(optimizer="sgd", lr=0.5))
-    assert step(Batch(torch.tensor([0, 0])), 0.1) == pytest.approx(3.0)
+    assert step(Batch(torch.tensor([0, 0])), Clock(rate=0.1)) == pytest.approx(3.0)
     assert model.encoder.weight[0].tolist() == pytest.approx([0.95, 1.95])
 
 
@@ -220,7 +219,7 @@ def test_weights_of_examples():
     model = one_row_model([1.0, 2.0])
     step = AutogradStep(model, sum_of_rows, TrainConfig(optimizer="sgd", lr=1.0))
     other = model.encoder.weight[1].tolist()
-    step(Batch(torch.tensor([0, 1]), weight=torch.tensor([3.0, 1.0])), 1.0)
+    step(Batch(torch.tensor([0, 1]), weight=torch.tensor([3.0, 1.0])), Clock())
     assert model.encoder.weight[0].tolist() == pytest.approx([0.25, 1.25])
     assert model.encoder.weight[1].tolist() == pytest.approx([x - 0.25 for x in other])
 
@@ -238,7 +237,7 @@ def test_penalties_by_hand():
 def test_penalty_is_in_the_loss_and_the_gradient():
     model = one_row_model([1.0, -2.0])
     step = AutogradStep(model, sum_of_rows, TrainConfig(optimizer="sgd", lr=0.1, l2=0.5))
-    assert step(Batch(torch.tensor([0])), 1.0) == pytest.approx(-1 + 0.5 * 5)
+    assert step(Batch(torch.tensor([0])), Clock()) == pytest.approx(-1 + 0.5 * 5)
     assert model.encoder.weight[0].tolist() == pytest.approx([1 - 0.1 * (1 + 1), -2 - 0.1 * (1 - 2)])
 
 
@@ -248,7 +247,7 @@ def test_clipping(clip, moved):
     before = model.encoder.weight.detach().clone()
     config = TrainConfig(optimizer="sgd", lr=1.0, clip_norm=clip)
     step = AutogradStep(model, lambda m, b: Losses(3 * sum_of_rows(m, b).values, ()), config)
-    step(Batch(torch.tensor([0])), 1.0)
+    step(Batch(torch.tensor([0])), Clock())
     assert (model.encoder.weight - before).norm().item() == pytest.approx(moved, rel=1e-4)
 
 
@@ -274,7 +273,7 @@ def test_optimisers_agree_with_torch(optimizer):
     plain = {"adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad, "sgd": torch.optim.SGD}[optimizer]
     reference = plain(twin.parameters(), lr=0.1, weight_decay=0.0)
     for batch in list(training.sampler.batches(0))[:3]:
-        step(batch, 1.0)
+        step(batch, Clock())
         reference.zero_grad()
         z = twin.encoder.weight
         u, v, n = z[batch.source], z[batch.target], z[batch.negative[:, 0]]
@@ -371,8 +370,8 @@ def test_nan_stops_names_the_epoch_and_keeps_the_last_checkpoint(tmp_path):
     with pytest.raises(TrainingError, match=r"loss of test .* nan in epoch 3, step 10\b.*smaller `lr`"):
         fit(model, training, SHORT, Run(checkpoints=tmp_path, quiet=True))
     assert all(p.isfinite().all() for p in model.parameters())
-    weights, _, rest = Checkpoints(tmp_path).latest()
-    assert rest["run"]["epoch"] == 2 and all(t.isfinite().all() for t in weights.values())
+    state = Checkpoints(tmp_path).latest().state
+    assert state["place"]["epoch"] == 2 and all(t.isfinite().all() for t in state["model"].values())
 
 
 def test_nan_in_a_fused_step_stops_too():
@@ -383,165 +382,6 @@ def test_nan_in_a_fused_step_stops_too():
         model.encoder.weight[3] = math.nan
     with pytest.raises(TrainingError, match="epoch 1"):
         fit(model, training_of(recipe, graph, config), config, QUIET)
-
-
-# ---- resuming -----------------------------------------------------------------------------------------------
-
-
-class Interrupt:
-    """A logger that ends the run at an epoch, before its checkpoint is written."""
-
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def log(self, row):
-        if row["epoch"] == self.epoch:
-            raise KeyboardInterrupt
-
-    def close(self):
-        pass
-
-
-def count_of_validation(model):
-    """A score that falls after a while, so that the best weights are not the last ones."""
-    z = model.embeddings()
-    return {"score": -abs(z.norm().item() - 3.0)}
-
-
-CASES = {
-    "walks": (
-        DeepWalk(dim=4, walks_per_node=2, walk_length=6, window=2, negatives=2),
-        two_cliques(),
-        TrainConfig(epochs=6, batch_size=5, lr=0.1, optimizer="sgd", schedule="linear", patience=0),
-    ),
-    "triples": (
-        ComplEx(dim=6),
-        inverse_relations(),
-        TrainConfig(epochs=6, batch_size=16, lr=0.1, optimizer="adagrad", n3=0.01, schedule="cosine", patience=0),
-    ),
-    "dropout": (
-        GCN(dim=4, hidden=6, dropout=0.5),
-        two_cliques(),
-        TrainConfig(epochs=6, batch_size=16, lr=0.05, weight_decay=0.1, clip_norm=1.0, warmup=0.2, patience=0),
-    ),
-}
-
-
-@pytest.mark.parametrize("eval_every", [1, 2])
-@pytest.mark.parametrize("case", CASES)
-def test_resuming_is_bit_identical(tmp_path, case, eval_every):
-    recipe, graph, config = CASES[case]
-    config = replace(config, deterministic=True, eval_every=eval_every)
-    more = {"validate": count_of_validation, "monitor": "score"}
-    whole = train(config, QUIET, recipe, graph, **more)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, Run(tmp_path, loggers=(Interrupt(5),), quiet=True), recipe, graph, **more)
-    done = Checkpoints(tmp_path).latest()[2]["run"]["epoch"]
-    assert done == 4
-    torch.rand(7)  # another state of the generator must not matter
-    resumed = train(config, Run(tmp_path, resume=True, quiet=True), recipe, graph, **more)
-    assert equal(whole.model, resumed.model)
-    assert resumed.best_epoch == whole.best_epoch
-    for a, b in zip(whole.history, resumed.history, strict=True):
-        assert {**a, "seconds": 0} == {**b, "seconds": 0}
-
-
-@pytest.mark.parametrize(
-    "case, owner, name", [("triples", AutogradStep, "load_state_dict"), ("dropout", torch, "set_rng_state")]
-)
-def test_resuming_needs_all_of_the_state(tmp_path, monkeypatch, case, owner, name):
-    """Without the optimiser's state, or the random numbers', another model comes out: the test above can fail."""
-    recipe, graph, config = CASES[case]
-    config = replace(config, deterministic=True)
-    whole = train(config, QUIET, recipe, graph)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, Run(tmp_path, loggers=(Interrupt(5),), quiet=True), recipe, graph)
-    monkeypatch.setattr(owner, name, lambda *state: None)
-    assert not equal(train(config, Run(tmp_path, resume=True, quiet=True), recipe, graph).model, whole.model)
-
-
-def damage_cut(path):
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def damage_flip(path):
-    content = bytearray(path.read_bytes())
-    content[-5] ^= 1
-    path.write_bytes(bytes(content))
-
-
-@pytest.mark.parametrize(
-    "suffix, damage",
-    [
-        (".safetensors", damage_cut),
-        (".safetensors", damage_flip),
-        (".safetensors", lambda path: path.unlink()),
-        (".json", damage_cut),
-        (".json", lambda path: path.write_bytes(b"")),
-        (".json", lambda path: path.write_text("[]")),
-        (".json", lambda path: path.unlink()),
-    ],
-)
-def test_a_damaged_checkpoint_is_passed_over(tmp_path, suffix, damage):
-    config = replace(SHORT, deterministic=True)
-    whole = train(config)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, Run(tmp_path, loggers=(Interrupt(4),), quiet=True))
-    files = sorted(tmp_path.glob("*" + suffix))
-    assert len(files) == 2, "two are kept"
-    damage(files[-1])
-    assert Checkpoints(tmp_path).latest()[2]["run"]["epoch"] == 2
-    assert equal(train(config, Run(tmp_path, resume=True, quiet=True)).model, whole.model)
-
-
-def test_resume_without_checkpoints_starts_anew(tmp_path):
-    config = replace(SHORT, deterministic=True)
-    resumed = train(config, Run(tmp_path / "none", resume=True, quiet=True))
-    assert equal(resumed.model, train(config).model)
-
-
-def test_resuming_a_finished_run_trains_no_more(tmp_path):
-    script = Script(0.1, 0.9, 0.2, 0.3)
-    whole = train(SHORT, Run(tmp_path, quiet=True), validate=script, monitor="score")
-    again = train(SHORT, Run(tmp_path, resume=True, quiet=True), validate=Script(), monitor="score")
-    assert equal(whole.model, again.model) and again.best_epoch == 2 and again.history == whole.history
-
-
-def test_resuming_a_run_that_stopped_early_trains_no_more(tmp_path):
-    config = replace(SHORT, patience=2)
-    whole = train(config, Run(tmp_path, quiet=True), validate=Script(0.9, 0.1, 0.2), monitor="score")
-    assert whole.stopped_early
-    again = train(config, Run(tmp_path, resume=True, quiet=True), validate=Script(), monitor="score")
-    assert again.stopped_early and equal(whole.model, again.model) and len(again.history) == 3
-
-
-def test_resuming_with_other_options_is_refused(tmp_path):
-    train(SHORT, Run(tmp_path, quiet=True))
-    with pytest.raises(DataError, match=r"another value of lr, seed\b"):
-        train(replace(SHORT, lr=0.01, seed=5), Run(tmp_path, resume=True, quiet=True))
-
-
-def test_resuming_another_model_is_refused(tmp_path):
-    train(SHORT, Run(tmp_path, quiet=True))
-    with pytest.raises(DataError, match=r"must fit this model.*encoder\.weight"):
-        train(SHORT, Run(tmp_path, resume=True, quiet=True), recipe=BPRMF(dim=8))
-
-
-def test_a_new_run_replaces_the_checkpoints_of_an_old_one(tmp_path):
-    train(replace(SHORT, epochs=6), Run(tmp_path, quiet=True))
-    with pytest.raises(KeyboardInterrupt):
-        train(SHORT, Run(tmp_path, loggers=(Interrupt(2),), quiet=True))
-    assert Checkpoints(tmp_path).latest()[2]["run"]["epoch"] == 1, "that of the new run, which got less far"
-
-
-def test_checkpoints_keep_nested_states(tmp_path):
-    store = Checkpoints(tmp_path)
-    state = {0: {"sum": torch.arange(3.0), "step": torch.tensor(2.0)}, "groups": [{"lr": 0.1, "betas": (0.9, 0.99)}]}
-    store.save(7, {"w": torch.eye(2).T}, state, {"best": float("-inf"), "name": "x"})
-    tensors, found, rest = store.latest()
-    assert torch.equal(tensors["w"], torch.eye(2)) and rest == {"best": float("-inf"), "name": "x"}
-    assert torch.equal(found[0]["sum"], state[0]["sum"]) and found[0]["step"].item() == 2
-    assert found["groups"] == [{"lr": 0.1, "betas": [0.9, 0.99]}]
 
 
 # ---- loggers and progress -----------------------------------------------------------------------------------
@@ -595,14 +435,6 @@ def test_progress_is_seldom_and_can_be_quiet(monkeypatch, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
     train(SHORT, Run(quiet=True))
     assert capsys.readouterr().err == ""
-
-
-def test_progress_of_a_resumed_run_counts_from_where_it_was(monkeypatch, capsys, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        train(SHORT, Run(tmp_path, loggers=(Interrupt(3),), quiet=True))
-    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
-    train(SHORT, Run(tmp_path, resume=True))
-    assert capsys.readouterr().err.startswith("test: 9/16 steps")
 
 
 def test_weights_that_overflow_stop_before_they_are_scored():

@@ -9,6 +9,8 @@ from graphtune.check import integer, number, one_of
 OPTIMIZERS = ("adamw", "adagrad", "sgd")
 SCHEDULES = ("constant", "cosine", "exponential", "linear")
 PRECISIONS = ("fp32", "bf16")
+SAVE_EVERY = 300.0
+"""Seconds between checkpoints within an epoch, unless told otherwise."""
 
 
 @dataclass(frozen=True)

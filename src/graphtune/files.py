@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +31,7 @@ def commit(path: Path, write: Callable[[Path], None]) -> str:
     Raises:
         DataError: the disk is full, or the directory cannot be written; what was at `path` is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
         write(temporary)
         temporary.chmod(0o666 & ~_umask())  # some writers make files that only their owner can read
@@ -45,6 +50,36 @@ def commit(path: Path, write: Callable[[Path], None]) -> str:
             "free some space or choose another directory."
         ) from error
     return digest
+
+
+def temporary_name(path: Path) -> Path:
+    """Where this process writes what is to stand at `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a path is a `temporary_name`, of any process."""
+    return path.name.startswith(".") and path.suffix == ".tmp"
+
+
+def sweep_beside(path: Path) -> None:
+    """Remove the files and directories that processes now dead were writing, to stand at `path`."""
+    for entry in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        number = entry.name.removesuffix(".tmp").rpartition(".")[2]
+        if number.isdigit() and (int(number) == os.getpid() or not _is_alive(int(number))):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, and those above it, if need be.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _no_directory(path, error) from error
 
 
 def commit_text(path: Path, text: str) -> str:
@@ -77,6 +112,57 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class Lock:
+    """A file that one process holds at a time; the system frees it however the process ends.
+
+    Args:
+        path: of the file, in a directory that is there; it stays when freed.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._handle: int | None = None
+
+    def take(self) -> None:
+        """Hold the file.
+
+        Raises:
+            DataError: another process holds it, or the directory cannot be written.
+        """
+        while self._handle is None:
+            try:
+                handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            except OSError as error:
+                raise _no_directory(self.path.parent, error) from error
+            if not _locks(handle):
+                holder = os.read(handle, 20).decode(errors="replace") or "another"
+                os.close(handle)
+                raise DataError(
+                    f"The directory {self.path.parent} must be of one run at a time. Found process {holder} at work "
+                    "in it. Wait for it to end, or choose another directory."
+                )
+            self._handle = handle
+            if not self.is_in_place():  # its last holder has removed it
+                self.free()
+                continue
+            with suppress(OSError):  # who holds it is only for the message
+                os.truncate(handle, 0)
+                os.write(handle, str(os.getpid()).encode())
+
+    def is_in_place(self) -> bool:
+        """Whether the file is held and stands at its path still."""
+        try:
+            return self._handle is not None and os.path.samestat(os.stat(self.path), os.fstat(self._handle))
+        except FileNotFoundError:
+            return False
+
+    def free(self) -> None:
+        """Let others hold it."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
 def exchange(new: Path, place: Path) -> None:
     """Put the directory `new` at `place`, and what was at `place` at `new`, in one step where the system can.
 
@@ -98,6 +184,30 @@ def _swap(first: Path, second: Path) -> bool:
     except (AttributeError, OSError):
         return False
     return swap(at_cwd, os.fsencode(first), at_cwd, os.fsencode(second), rename_exchange) == 0
+
+
+def _locks(handle: int) -> bool:
+    """Whether this process now has the open file; True too where the file system knows no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _no_directory(path: Path, error: OSError) -> DataError:
+    reason = error.strerror or str(error)
+    return DataError(f"The directory {path} could not be written: {reason}. Choose another one.")
 
 
 def _umask() -> int:

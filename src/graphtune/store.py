@@ -23,7 +23,16 @@ from safetensors.torch import load_file, save_file
 
 from graphtune.card import model_card
 from graphtune.check import ArgumentError, DataError, bad
-from graphtune.files import commit, commit_json, commit_text, exchange, read_json, sha256
+from graphtune.files import (
+    commit,
+    commit_json,
+    commit_text,
+    exchange,
+    read_json,
+    sha256,
+    sweep_beside,
+    temporary_name,
+)
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models import RECIPES, HeadSpec, Model
@@ -96,8 +105,9 @@ def save(directory: str | Path, model: Model, record: Record = Record(), overwri
         DataError: the disk is full or cannot be written; what was there is untouched.
     """
     path = check_target(directory, overwrite)
-    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    staging = temporary_name(path)
     try:
+        sweep_beside(path)
         staging.mkdir(parents=True)
         _write(staging, model, record)
         _take_place(staging, path)

@@ -27,6 +27,7 @@ from graphtune.ids import NodeIds
 from graphtune.models.base import SIDES, ClosedForm, Encoder, Model, Recipe, Scorer
 from graphtune.store import load, save
 from graphtune.train.fit import Result, Run, Training, fit
+from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep
 
 QUIET = Run(quiet=True)
@@ -266,6 +267,16 @@ class RecipeContract(ModelContract):
             for name, value in vars(a).items():
                 assert np.array_equal(value, getattr(b, name)), f"`{name}` must depend on seed and epoch alone"
 
+    def test_epoch_can_begin_at_any_batch(self) -> None:
+        sampler, _ = self.recipe.pretraining(self.pattern.graph, replace(self.config, batch_size=3))
+        whole = list(sampler.batches(1))
+        for first in {0, 1, 2, len(whole) // 2, len(whole) - 1, len(whole)}:
+            rest = list(sampler.batches(1, first))
+            assert len(rest) == len(whole[first:]), f"an epoch from batch {first} on must have the others"
+            for a, b in zip(whole[first:], rest):
+                for name, value in vars(a).items():
+                    assert np.array_equal(value, getattr(b, name)), f"`{name}` must not depend on where one begins"
+
     def test_losses_are_finite_and_one_an_example(self) -> None:
         model = self.recipe.build(self.pattern.graph)
         sampler, objective = self.recipe.pretraining(self.pattern.graph, self.config)
@@ -281,7 +292,7 @@ class RecipeContract(ModelContract):
         step, reached = AutogradStep(model, objective, self.config), set()
         for epoch in range(2):
             for batch in sampler.batches(epoch):
-                step(batch, 1.0)
+                step(batch, Clock())
                 reached |= {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
         asked = {n for n, p in model.named_parameters() if p.requires_grad}
         assert reached == asked - set(self.untrained)

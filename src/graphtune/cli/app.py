@@ -10,6 +10,7 @@ from graphtune import __version__
 from graphtune.cli import options as o
 from graphtune.cli.shell import Shell
 from graphtune.cli.talk import Talk
+from graphtune.config import SAVE_EVERY
 
 app = typer.Typer(
     cls=Shell,
@@ -157,6 +158,7 @@ def embed(
     overwrite: o.Overwrite = False,
     log: o.Log = None,
     tensorboard: o.TensorBoard = False,
+    save_every: o.SaveEvery = SAVE_EVERY,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
@@ -168,7 +170,7 @@ def embed(
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
     data = DataOptions(edges, *read, about, features, strict)
-    place = OutOptions(out, resume, overwrite, log, tensorboard)
+    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
     asked = EmbedOptions(data, place, model, variant, dim, seed, split, by, start, tuple(set or ()))
     talk = Talk(json, quiet)
     talk.run(lambda: embed(asked, talk), show_embedding)
@@ -196,6 +198,7 @@ def finetune(
     overwrite: o.Overwrite = False,
     log: o.Log = None,
     tensorboard: o.TensorBoard = False,
+    save_every: o.SaveEvery = SAVE_EVERY,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
@@ -205,7 +208,7 @@ def finetune(
     from graphtune.cli.output import OutOptions
 
     about = LabelOptions(labels, label_type, label_columns, kind)
-    place = OutOptions(out, resume, overwrite, log, tensorboard)
+    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
     asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model)
     talk = Talk(json, quiet)
     talk.run(lambda: finetune(asked, talk), show_finetuning)

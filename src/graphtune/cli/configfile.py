@@ -12,7 +12,7 @@ from graphtune.check import ArgumentError, bad
 from graphtune.cli.data import NAMED, DataOptions, LabelOptions
 from graphtune.cli.embed import EmbedOptions, embed, show_embedding
 from graphtune.cli.finetune import FinetuneOptions, finetune, show_finetuning
-from graphtune.cli.output import OutOptions, is_unfinished
+from graphtune.cli.output import OutOptions
 from graphtune.cli.settings import nearest, plain_type
 from graphtune.cli.talk import Talk
 
@@ -37,12 +37,9 @@ def run(path: str, resume: bool, overwrite: bool, talk: Talk) -> dict[str, Any]:
     if "embed" in config:
         to_embed = embed_options(config, again)
         config.get("finetune", {}).setdefault("directory", to_embed.out.out)
-        if not _passed_over(to_embed.out, talk):
-            result["embed"] = embed(to_embed, talk)
+        result["embed"] = embed(to_embed, talk)
     if "finetune" in config:
-        to_tune = finetune_options(config, again)
-        if not _passed_over(to_tune.out, talk):
-            result["finetune"] = finetune(to_tune, talk)
+        result["finetune"] = finetune(finetune_options(config, again), talk)
     return result
 
 
@@ -106,7 +103,8 @@ def _check_keys(section: str, values: dict[str, Any]) -> None:
         if key not in keys:
             fix = f"{nearest(key, keys)}The keys are {', '.join(keys)}."
             raise bad(f"[{section}]", "run", "of known keys", key, fix)
-        if not isinstance(value, types[key]) or (types[key] is int and isinstance(value, bool)):
+        allowed = (int, float) if types[key] is float else types[key]
+        if not isinstance(value, allowed) or (types[key] is not bool and isinstance(value, bool)):
             raise bad(f"{key} in [{section}]", "run", f"of type {types[key].__name__}", value)
 
 
@@ -132,10 +130,3 @@ def _beside(values: dict[str, Any], base: Path) -> dict[str, Any]:
     """Names of files as they are seen from here, where `base` is the directory of the file they stand in."""
     moved = {k: str(base / v) for k, v in values.items() if k in FILES and not v.startswith(NAMED)}
     return {**values, **moved}
-
-
-def _passed_over(out: OutOptions, talk: Talk) -> bool:
-    finished = (Path(out.out) / "run.json").exists() and not is_unfinished(out.out)
-    if out.resume and finished:
-        talk.say(f"{out.out} is finished")
-    return out.resume and finished

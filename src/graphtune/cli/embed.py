@@ -11,7 +11,7 @@ from typing import Any
 from graphtune.check import bad
 from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_file, check_pair, read_data, split_data
 from graphtune.cli.judge import natural_task, show_evaluation
-from graphtune.cli.output import OutOptions, check_out, fingerprint, keep, outcome, running
+from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
 from graphtune.cli.settings import configure, find_variant, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines
 from graphtune.config import TrainConfig
@@ -76,14 +76,17 @@ class Plan:
         return self.data.graph if self.split is None else self.split.train
 
     def described(self) -> dict[str, Any]:
-        """What a run that is resumed must have in common with the one that was begun."""
+        """What a run that is resumed must have in common with the one that was begun, beside the configuration."""
         data = fingerprint(self.data.graph, self.split)
-        return {"data": data, "model": repr(self.recipe), "training": asdict(self.config)}
+        return {"data": data, "model": repr(self.recipe)}
 
 
 def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
     """Read, clean, split, pretrain, evaluate and save."""
     begun = time.monotonic()
+    done = already_done(options.out, "embed", asdict(options))
+    if done is not None:
+        return done
     out = check_out(options.out, "embed")
     check_file("--start", options.start)
     plan = _plan(options, talk)
@@ -118,6 +121,9 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
 
 def show_embedding(result: dict[str, Any]) -> None:
     """Scores, the place, and what to type next."""
+    if "finished" in result:
+        show_done(result)
+        return
     for task, evaluation in result["metrics"].items():
         show_evaluation({"model": result["model"], **evaluation, "task": task})
     if result["split"] is None:

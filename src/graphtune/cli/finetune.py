@@ -11,7 +11,7 @@ from typing import Any
 from graphtune.check import bad
 from graphtune.cli.data import LabelOptions, check_file
 from graphtune.cli.judge import GIVEN, NODE_TASKS, compared, estimate_cells, find_task, make_task
-from graphtune.cli.output import OutOptions, check_out, fingerprint, keep, outcome, running
+from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
 from graphtune.cli.settings import Settings, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
@@ -66,18 +66,20 @@ class Plan:
         return self.task.name in NODE_TASKS and self.task.name not in self.stored.model.heads
 
     def described(self, directory: str) -> dict[str, Any]:
-        """What a run that is resumed must have in common with the one that was begun."""
+        """What a run that is resumed must have in common with the one that was begun, beside the configuration."""
         return {
             "data": fingerprint(self.task.split.graph, self.task.split),
             "model": read_json(Path(directory) / "run.json")["sha256"]["model.safetensors"],
             "task": f"{self.task.name} {dict(self.chosen.values)}",
-            "training": asdict(self.config),
         }
 
 
 def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
     """Open, fine-tune, compare with the pretrained model on the test part, and save."""
     begun = time.monotonic()
+    done = already_done(options.out, "finetune", asdict(options))
+    if done is not None:
+        return done
     out = check_out(options.out, "finetune")
     plan = _plan(options, talk)
     task = plan.task
@@ -109,6 +111,9 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
 
 def show_finetuning(result: dict[str, Any]) -> None:
     """Both models side by side, whether they differ, the place, and what to type next."""
+    if "finished" in result:
+        show_done(result)
+        return
     rows = []
     for name, after in result["fine_tuned"].items():
         rows.append([name, *estimate_cells(result["pretrained"][name]), *estimate_cells(after)])

@@ -83,6 +83,12 @@ LabelColumns: TypeAlias = Annotated[
 Out: TypeAlias = Annotated[str, _option("--out", metavar="DIR", help="Where to save: a new directory.", panel=OUTPUT)]
 OutFile: TypeAlias = Annotated[str, _option("--out", metavar="FILE", help="The file to write.")]
 Resume: TypeAlias = Annotated[bool, _option("--resume", help="Go on with an unfinished run in --out.", panel=OUTPUT)]
+SaveEvery: TypeAlias = Annotated[
+    float,
+    _option(
+        "--save-every", metavar="SECONDS", help="Save the state within epochs too; 300 unless given.", panel=OUTPUT
+    ),
+]
 Overwrite: TypeAlias = Annotated[bool, _option("--overwrite", help="Replace what is there.", panel=OUTPUT)]
 Log: TypeAlias = Annotated[
     str | None, _option("--log", metavar="csv", help="Also log each epoch to DIR/logs/history.csv.", panel=OUTPUT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,16 +10,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from graphtune.check import ArgumentError, DataError, bad, one_of
-from graphtune.files import commit_json, read_json
+from graphtune.check import bad, number, one_of
+from graphtune.cli.talk import lines
+from graphtune.config import SAVE_EVERY
+from graphtune.files import read_json, sweep_beside
 from graphtune.graph import Graph
 from graphtune.models import Model
 from graphtune.split import Split
 from graphtune.store import CHECKPOINTS, LOGS, Record, check_target, save
+from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.fit import Result, Run
 from graphtune.train.loggers import CSVLogger, Logger, TensorBoardLogger
 
-PLAN = "plan"  # without a suffix: a .json among the checkpoints would be taken for one
 LOG_KINDS = ("csv",)
 
 
@@ -34,6 +35,7 @@ class OutOptions:
         overwrite: replace a model that is there.
         log: "csv" for logs/history.csv.
         tensorboard: event files in logs.
+        save_every: seconds after which the state is saved within an epoch too; 0 for only at validations.
     """
 
     out: str
@@ -41,22 +43,55 @@ class OutOptions:
     overwrite: bool = False
     log: str | None = None
     tensorboard: bool = False
+    save_every: float = SAVE_EVERY
+
+
+def already_done(options: OutOptions, who: str, asked: dict[str, Any]) -> dict[str, Any] | None:
+    """What there is to tell of a finished run that was to be resumed; None where there is something left to do.
+
+    Args:
+        options: where.
+        who: the command.
+        asked: all of its options; but for `out` they must be those of the finished run.
+
+    Raises:
+        ArgumentError: the finished run is of other options, and may not be overwritten.
+        DataError: another process is at work in the directory.
+    """
+    out = Path(options.out)
+    Checkpoints(out / CHECKPOINTS).check_free()
+    sweep_beside(out)
+    if not options.resume or not (out / "run.json").exists() or (out / CHECKPOINTS).exists():
+        return None
+    notes = read_json(out / "run.json").get("notes", {})
+    made = {"command": notes.get("command"), **notes.get("options", {})}
+    wanted = {"command": who, **json.loads(json.dumps(asked))}
+    other = [name for name in wanted if name != "out" and made.get(name) != wanted[name]]
+    if not other:
+        return {"directory": str(out), "finished": True, "metrics": read_json(out / "metrics.json")}
+    if options.overwrite:
+        return None
+    told = "; ".join(f"{name} was {made.get(name)!r}, is {wanted[name]!r}" for name in other)
+    fix = f"It holds a finished run of other options ({told}). Choose another directory, or --overwrite."
+    raise bad("--out", who, "the directory of the run to resume", str(out), fix)
+
+
+def show_done(result: dict[str, Any]) -> None:
+    """That there was nothing to do."""
+    lines(f"{result['directory']} is finished; there is nothing to resume.")
 
 
 def check_out(options: OutOptions, who: str) -> Path:
     """The directory to write, checked before anything is computed.
 
     Raises:
-        ArgumentError: it holds something that must stay, a finished run to resume, or an unfinished one without
-            a word on what to do with it.
+        ArgumentError: it holds something that must stay, or an unfinished run without a word on what to do with it.
     """
+    number("--save-every", who, options.save_every, 0)
     if options.log is not None:
         one_of("--log", who, options.log, LOG_KINDS)
-    out, unfinished = Path(options.out), is_unfinished(options.out)
-    if options.resume and not unfinished and (out / "run.json").exists():
-        raise bad("--resume", who, "given for an unfinished run", str(out), "This one is finished; it can be used.")
-    check_target(out, options.overwrite)
-    if unfinished and not (options.resume or options.overwrite):
+    out = check_target(options.out, options.overwrite)
+    if is_unfinished(out) and not (options.resume or options.overwrite):
         fix = "--resume goes on with it, --overwrite begins anew."
         raise bad("--out", who, "a new or empty directory", str(out), f"It holds an unfinished run; {fix}")
     return out
@@ -69,34 +104,27 @@ def is_unfinished(out: str | Path) -> bool:
 
 @contextmanager
 def running(options: OutOptions, who: str, plan: dict[str, Any], quiet: bool) -> Iterator[Run]:
-    """What `fit` needs to save its state in the directory.
+    """What `fit` needs to save its state in the directory, which is this process's alone meanwhile.
 
-    A run that is resumed must have the same plan. Ctrl-C leaves with a line that says how to go on.
+    Ctrl-C leaves with a line that says how to go on.
 
     Raises:
-        ArgumentError: the plan is another one; the error names what differs.
+        DataError: another process is at work in the directory, or it cannot be written.
     """
-    out = Path(options.out)
-    directory, was_there = out / CHECKPOINTS, out.exists()
-    goes_on = options.resume and is_unfinished(out)
-    if goes_on:
-        _check_plan(directory / PLAN, plan, who)
-    loggers: list[Logger] = []
-    try:
-        if not goes_on:
-            shutil.rmtree(directory, ignore_errors=True)
-            directory.mkdir(parents=True)
-            commit_json(directory / PLAN, plan)
-        loggers += _loggers(options)
-        yield Run(directory, goes_on, tuple(loggers), quiet)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_how_to_go_on(options.out)) from None
-    finally:
-        _close(loggers)
-        if not is_unfinished(out):
-            shutil.rmtree(directory, ignore_errors=True)
-            if not was_there and out.is_dir() and not any(out.iterdir()):
-                out.rmdir()
+    out, was_there = Path(options.out), Path(options.out).exists()
+    loggers = tuple(_loggers(options))
+    with Checkpoints(out / CHECKPOINTS) as store:
+        try:
+            check_out(options, who)  # again, as another run may have ended here meanwhile
+            yield Run(store, options.resume, options.save_every, plan=plan, loggers=loggers, quiet=quiet)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_how_to_go_on(options.out)) from None
+        finally:
+            _close(loggers)
+            if not is_unfinished(out):
+                store.remove()
+                if not was_there and out.is_dir() and not any(out.iterdir()):
+                    out.rmdir()
 
 
 def fingerprint(graph: Graph, split: Split | None) -> str:
@@ -119,18 +147,6 @@ def keep(options: OutOptions, run: Run, model: Model, record: Record) -> None:
     save(options.out, model, record, overwrite=options.overwrite)
 
 
-def _check_plan(path: Path, plan: dict[str, Any], who: str) -> None:
-    try:
-        begun = read_json(path)
-    except DataError as error:
-        raise DataError(f"{error} --overwrite begins anew.") from None
-    now = json.loads(json.dumps(plan))
-    other = [f"{k} was {begun.get(k)!r}, is {v!r}" for k, v in now.items() if begun.get(k) != v]
-    if other:
-        fix = "Give the same data and options, or --overwrite to begin anew."
-        raise ArgumentError(f"`--resume` of {who} must go on with the run in {path.parent}. Got {other[0]}. {fix}")
-
-
 def _how_to_go_on(out: str) -> str:
     if is_unfinished(out):
         return f"Interrupted. The same command with --resume goes on from the last checkpoint in {out}."
@@ -140,7 +156,7 @@ def _how_to_go_on(out: str) -> str:
 def _loggers(options: OutOptions) -> Iterator[Logger]:
     directory = Path(options.out) / LOGS
     if options.log == "csv":
-        yield CSVLogger(directory, options.resume)
+        yield CSVLogger(directory)
     if options.tensorboard:
         yield TensorBoardLogger(directory)
 

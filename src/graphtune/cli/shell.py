@@ -22,6 +22,7 @@ OPTIONS = {
     'kind="multi"': "--label-type multi",
     "`delimiter`": "`--delimiter`",
     "without strict": "without --strict",
+    "begin anew without resume": "begin anew with --overwrite",
     "by='user'": "--by user",
     "by='time'": "--by time",
     "a ratio of 0 to validation or test": "learn all with --split none",

@@ -1,4 +1,4 @@
-"""Samplers: endless-epoch sources of batches, a pure function of (seed, epoch), so that a run can be resumed."""
+"""Samplers: a batch is a pure function of (seed, epoch, number), so that a run can go on at any of them."""
 
 from graphtune.sampling.base import Sampler
 from graphtune.sampling.edges import EdgeSampler

@@ -16,6 +16,6 @@ class Sampler(Protocol):
         """Batches in an epoch."""
         ...
 
-    def batches(self, epoch: int) -> Iterator[Batch | WalkBatch]:
-        """The batches of an epoch, the same for the same sampler and epoch."""
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch | WalkBatch]:
+        """The batches of an epoch from number `first` on, the same for the same sampler, epoch and number."""
         ...

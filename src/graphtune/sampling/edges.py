@@ -43,14 +43,23 @@ class EdgeSampler:
     def num_batches(self) -> int:
         return -(-len(self._source) // self.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng([self.seed, epoch])
-        if self._weighted is not None:
-            order = self._weighted.draw(len(self._source), int(rng.integers(2**62)))
-        else:
-            order = rng.permutation(len(self._source))
-        for begin in range(0, len(order), self.batch_size):
-            yield self._batch(order[begin : begin + self.batch_size], rng)
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        stream = np.random.PCG64([self.seed, epoch])
+        rng = np.random.Generator(stream)
+        order = rng.permutation(len(self._source)) if self._weighted is None else None
+        start = stream.state
+        for number in range(first, self.num_batches):
+            stream.state = start
+            stream.advance((number + 1) << 64)  # a stretch of the stream for each batch, far longer than it needs
+            yield self._batch(self._examples(number, order, rng), rng)
+
+    def _examples(self, number: int, order: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+        """Which edges stand in a batch: the next of the order, or drawn by weight."""
+        begin = number * self.batch_size
+        if self._weighted is None:
+            assert order is not None
+            return order[begin : begin + self.batch_size]
+        return self._weighted.draw(min(self.batch_size, len(self._source) - begin), int(rng.integers(2**62)))
 
     def _batch(self, which: np.ndarray, rng: np.random.Generator) -> Batch:
         source, target = self._source[which], self._target[which]

@@ -33,12 +33,12 @@ class NodeSampler:
     def num_batches(self) -> int:
         return -(-len(self.nodes) // self.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.nodes))
         single = self.label.ndim == 1 and self.label.dtype.kind == "i"
         label = torch.as_tensor(self.label.astype(np.int64 if single else np.float32))
         weight = None if self.weight is None else torch.as_tensor(self.weight, dtype=torch.float32)
-        for begin in range(0, len(order), self.batch_size):
+        for begin in range(first * self.batch_size, len(order), self.batch_size):
             which = torch.from_numpy(order[begin : begin + self.batch_size])
             yield Batch(
                 source=torch.as_tensor(self.nodes)[which],

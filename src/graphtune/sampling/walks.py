@@ -49,17 +49,20 @@ class WalkSampler:
 
     @property
     def num_batches(self) -> int:
-        return self.walks_per_node * -(-len(self._starts) // self.batch_size)
+        return self.walks_per_node * self._batches_a_pass
 
-    def batches(self, epoch: int) -> Iterator[WalkBatch]:
+    def batches(self, epoch: int, first: int = 0) -> Iterator[WalkBatch]:
         for number in range(self.walks_per_node):
+            done = max(0, first - number * self._batches_a_pass) * self.batch_size
+            if done >= len(self._starts):
+                continue
             run = epoch * self.walks_per_node + number
             order = np.random.default_rng([self.seed, run]).permutation(self._starts)
-            for begin in range(0, len(order), self.batch_size):
-                first = run * self.graph.num_nodes + begin
-                walks = self._walks(order[begin : begin + self.batch_size], self.seed, first)
+            for begin in range(done, len(order), self.batch_size):
+                walk = run * self.graph.num_nodes + begin
+                walks = self._walks(order[begin : begin + self.batch_size], self.seed, walk)
                 noise = (self._noise.accept, self._noise.other)
-                reach, negative = windows(walks, self.window, self.negatives, noise, self._keep, self.seed + 1, first)
+                reach, negative = windows(walks, self.window, self.negatives, noise, self._keep, self.seed + 1, walk)
                 yield WalkBatch(walks, reach, negative)
 
     def _walks(self, starts: np.ndarray, seed: int, first: int) -> np.ndarray:
@@ -77,6 +80,10 @@ class WalkSampler:
             self.restart,
             self._simple,
         )
+
+    @property
+    def _batches_a_pass(self) -> int:
+        return -(-len(self._starts) // self.batch_size)
 
     @cached_property
     def _starts(self) -> np.ndarray:

@@ -94,6 +94,7 @@ def _solve(recipe: ClosedForm, graph: Graph, task: Task | None, config: TrainCon
         row |= task.validate(model)
     row["seconds"] = time.monotonic() - begin
     for logger in run.loggers:
+        logger.begin([])
         logger.log(row)
     return Result(model, [row], config, best_epoch=1, stopped_early=False)
 

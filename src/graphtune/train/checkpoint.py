@@ -1,11 +1,16 @@
 """Checkpoints: everything an exact resume needs, committed so that a kill at any moment leaves a whole one.
 
-A checkpoint is two files: NAME.safetensors with all tensors, then NAME.json, which holds the tensors' sha256 and all
-else; it counts only when the JSON is there. The last two are kept.
+A checkpoint is two files: NAME.safetensors with all tensors, then NAME.json, which holds the tensors' sha256, all else
+and its own sha256; it counts only when the JSON is there. The last two are kept. One process at a time has them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,68 +19,143 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from graphtune.check import DataError
-from graphtune.files import commit, commit_json, read_json, sha256
+from graphtune.files import Lock, commit, commit_json, is_temporary, make_directory, read_json, sha256
 
 KEPT = 2
+LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a run after `step` steps: by the name of a part, tensors and JSON values, nested."""
+
+    step: int
+    state: dict[str, Any]
 
 
 class Checkpoints:
-    """The checkpoints of one run.
+    """The checkpoints of one run. Entered as a context, again if need be, it is this process's alone.
 
     Args:
-        directory: made when the first is saved.
+        directory: made when entered.
     """
 
     def __init__(self, directory: str | Path):
         self.directory = Path(directory)
+        self._lock = Lock(self.directory / LOCK)
+        self._entered = 0
 
-    def save(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any], rest: dict[str, Any]) -> None:
-        """Commit one.
+    def __enter__(self) -> Checkpoints:
+        """Lock the directory, and sweep out what killed runs left half done.
+
+        Raises:
+            DataError: another process has it, or it cannot be written.
+        """
+        if not self._entered:
+            make_directory(self.directory)
+            self._lock.take()
+            self._sweep()
+        self._entered += 1
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._entered -= 1
+        if not self._entered:
+            self._lock.free()
+
+    def check_free(self) -> None:
+        """Refuse a directory that another process has.
+
+        Raises:
+            DataError: it has; the error names the process.
+        """
+        if self._lock.path.exists():
+            self._lock.take()
+            self._lock.free()
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Commit the state after `step` steps.
+
+        Raises:
+            DataError: the disk is full or cannot be written; earlier checkpoints are untouched.
+        """
+        tensors: dict[str, Tensor] = {}
+        plain = _flatten(state, "state", tensors)
+        tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        path = self.directory / f"{_name(step)}.safetensors"
+        digest = commit(path, lambda at: save_file(tensors, str(at)))
+        record = {"sha256": digest, "step": step, "state": plain}
+        commit_json(path.with_suffix(".json"), {"record": record, "seal": _seal(record)})
+        self._forget_old()
+
+    def latest(self, say: Callable[[str], None] = lambda text: None) -> Checkpoint | None:
+        """The newest whole checkpoint, or None where there is none yet.
 
         Args:
-            step: number of the step after which it is taken.
-            tensors: weights, by name.
-            state: an optimiser's nested state, of tensors and JSON values.
-            rest: anything else that JSON can say.
-        """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        flat: dict[str, Tensor] = {f"tensor.{k}": v for k, v in tensors.items()}
-        plain = _flatten(state, "state", flat)
-        flat = {k: v.detach().cpu().contiguous().clone() for k, v in flat.items()}
-        path = self.directory / f"{step:012d}.safetensors"
-        digest = commit(path, lambda at: save_file(flat, str(at)))
-        commit_json(path.with_suffix(".json"), {"sha256": digest, "state": plain, "rest": rest})
-        self._forget_others(path)
+            say: is told which ones are damaged and passed over.
 
-    def latest(self) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]] | None:
-        """(tensors, state, rest) of the newest whole checkpoint, or None; damaged ones are passed over."""
-        for path in sorted(self.directory.glob("*.json"), reverse=True):
+        Raises:
+            DataError: there are some, all damaged.
+        """
+        found = sorted(self.directory.glob("*.json"), reverse=True)
+        for path in found:
             try:
                 return self._read(path)
-            except DataError:
-                continue
+            except DataError as error:
+                say(f"Passed over a damaged checkpoint. {error}")
+        if found:
+            raise DataError(
+                f"The directory {self.directory} must hold a whole checkpoint. Found {len(found)}, all damaged. "
+                "Put the files back, or begin anew without resume."
+            )
         return None
 
-    def _read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]]:
-        record = read_json(path)
+    def forget_after(self, step: int) -> None:
+        """Remove the checkpoints of later steps; all of them after -1."""
+        for path in sorted(self.directory.glob("*.json")):
+            if path.stem > _name(step):
+                self._remove(path)
+
+    def remove(self) -> None:
+        """Remove the directory with all that is in it, unless another has taken its place."""
+        if self._lock.is_in_place():
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _read(self, path: Path) -> Checkpoint:
+        sealed = read_json(path)
+        record = sealed.get("record") if isinstance(sealed, dict) else None
+        if not isinstance(record, dict) or sealed.get("seal") != _seal(record):
+            raise DataError(f"The file {path} must be as it was written. Found another content.")
         weights = path.with_suffix(".safetensors")
-        told = record.get("sha256") if isinstance(record, dict) else None
-        if not weights.exists() or sha256(weights) != told:
+        if not weights.exists() or sha256(weights) != record["sha256"]:
             raise DataError(f"The file {weights} must be as {path.name} describes it. Found another content.")
         try:
-            flat = load_file(str(weights))
+            tensors = load_file(str(weights))
         except SafetensorError as error:
             raise DataError(f"The file {weights} must be a safetensors file. Found {error}.") from None
-        tensors = {k[len("tensor.") :]: v for k, v in flat.items() if k.startswith("tensor.")}
-        return tensors, _unflatten(record["state"], flat), record["rest"]
+        return Checkpoint(record["step"], _unflatten(record["state"], tensors))
 
-    def _forget_others(self, newest: Path) -> None:
-        """Keep `newest` and the one before it; later ones are of an earlier run that got further."""
-        found = sorted(self.directory.glob("*.json"))
-        kept = [path for path in found if path.stem <= newest.stem][-KEPT:]
-        for path in set(found) - set(kept):
-            path.unlink()
-            path.with_suffix(".safetensors").unlink(missing_ok=True)
+    def _sweep(self) -> None:
+        for path in self.directory.iterdir():
+            alone = path.suffix == ".safetensors" and not path.with_suffix(".json").exists()
+            if alone or is_temporary(path):
+                path.unlink()
+
+    def _forget_old(self) -> None:
+        for path in sorted(self.directory.glob("*.json"))[:-KEPT]:
+            self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        path.unlink()
+        path.with_suffix(".safetensors").unlink(missing_ok=True)
+
+
+def _name(step: int) -> str:
+    return f"{step:012d}" if step >= 0 else ""
+
+
+def _seal(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 
 def _flatten(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
@@ -83,19 +163,27 @@ def _flatten(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         tensors[name] = value
         return {"tensor": name}
+    if _is_plain(value):
+        return {"plain": value}
     if isinstance(value, dict):
-        items = [[k, _flatten(v, f"{name}.{k}", tensors)] for k, v in value.items()]
-        return {"items": items}
-    if isinstance(value, list | tuple):
-        return [_flatten(v, f"{name}.{i}", tensors) for i, v in enumerate(value)]
-    return value
+        return {"items": [[k, _flatten(v, f"{name}.{k}", tensors)] for k, v in value.items()]}
+    return [_flatten(v, f"{name}.{i}", tensors) for i, v in enumerate(value)]
 
 
 def _unflatten(value: Any, tensors: dict[str, Tensor]) -> Any:
-    if isinstance(value, dict):
-        if "tensor" in value:
-            return tensors[value["tensor"]]
-        return {k: _unflatten(v, tensors) for k, v in value["items"]}
     if isinstance(value, list):
         return [_unflatten(v, tensors) for v in value]
-    return value
+    if "tensor" in value:
+        return tensors[value["tensor"]]
+    if "plain" in value:
+        return value["plain"]
+    return {k: _unflatten(v, tensors) for k, v in value["items"]}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON gives it back as it is (but for tuples, which come back as lists)."""
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)

@@ -12,6 +12,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 FIRST_LINE, EVERY = 2.0, 10.0
 
 
+def say(text: str, quiet: bool = False) -> None:
+    """A line on stderr."""
+    if not quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
 class Reporter:
     """Shows how far a run is. Use as a context manager.
 
@@ -60,11 +66,9 @@ class Reporter:
     def _line(self) -> None:
         elapsed = time.monotonic() - self.start
         left = elapsed / (self.done - self.first) * (self.total - self.done)
-        print(
+        say(
             f"{self.name}: {self.done}/{self.total} steps, loss {self.loss:.4g} {self.note}, "
-            f"{elapsed:.0f} s, ETA {left:.0f} s",
-            file=sys.stderr,
-            flush=True,
+            f"{elapsed:.0f} s, ETA {left:.0f} s"
         )
 
 

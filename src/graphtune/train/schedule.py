@@ -1,10 +1,33 @@
-"""The learning rate as a pure function of the step."""
+"""The clock of a run: where it is, and the learning rate there, a pure function of the step."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from graphtune.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a step is taken.
+
+    Attributes:
+        step: steps made before it.
+        total: steps of the whole run.
+        epoch: epochs ended before it.
+        rate: share of the peak learning rate, in [0, 1].
+    """
+
+    step: int = 0
+    total: int = 1
+    epoch: int = 0
+    rate: float = 1.0
+
+
+def clock(config: TrainConfig, step: int, total: int, epoch: int) -> Clock:
+    """The clock at `step` of `total`, in epoch number `epoch` from 0."""
+    return Clock(step, total, epoch, rate(config, step, total))
 
 
 def rate(config: TrainConfig, step: int, total: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, Protocol
 
 import torch
@@ -12,13 +13,20 @@ from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.objectives import Fused, Losses, Objective
 from graphtune.train.optim import make_optimizer
+from graphtune.train.schedule import Clock
+
+_STEPPING = ("epochs", "batch_size", "lr", "optimizer", "schedule", "lr_end", "warmup", "eval_every", "patience")
+_WHOLE = ("deterministic", "device", "seed")
+_OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
+FUSED = frozenset((*_STEPPING, *_WHOLE, *_OTHER_WEIGHTS))
+"""The options that a fused step obeys, or that cannot concern it."""
 
 
 class Step(Protocol):
     """One update of a model's weights."""
 
-    def __call__(self, batch: Any, rate: float) -> float:
-        """Take the step at `rate` times the peak learning rate; the loss before it."""
+    def __call__(self, batch: Any, clock: Clock) -> float:
+        """Take the step at the rate of the clock; the loss before it."""
         ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -34,9 +42,9 @@ class AutogradStep:
         self.optimizer = make_optimizer(model, config)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
 
-    def __call__(self, batch: Any, rate: float) -> float:
+    def __call__(self, batch: Any, clock: Clock) -> float:
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * rate
+            group["lr"] = group["peak"] * clock.rate
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss(batch)
         value = loss.item()
@@ -68,9 +76,9 @@ class FusedStep:
     def __init__(self, model: Model, objective: Fused, config: TrainConfig):
         self.model, self.objective, self.config = model, objective, config
 
-    def __call__(self, batch: Any, rate: float) -> float:
+    def __call__(self, batch: Any, clock: Clock) -> float:
         threads = 1 if self.config.deterministic else None
-        return self.objective.update(self.model, batch, self.config.lr * rate, threads)
+        return self.objective.update(self.model, batch, self.config.lr * clock.rate, threads)
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -80,17 +88,21 @@ class FusedStep:
 
 
 def make_step(model: Model, objective: Any, config: TrainConfig) -> Step:
-    """The fused step where it does what the configuration asks (plain SGD on the CPU), else autograd."""
-    plain = config.optimizer == "sgd" and not (config.l1 or config.l2 or config.n3 or config.clip_norm)
-    one_rate = config.lr_table is None and not config.weight_decay_table
+    """The fused step where it does all that the configuration asks, else autograd."""
     known = hasattr(objective, "update") and objective.can_update(model)
-    if known and plain and one_rate and model.device.type == "cpu":
+    if known and is_plain(config) and model.device.type == "cpu":
         return FusedStep(model, objective, config)
     if any(p.dtype == torch.bfloat16 for p in model.parameters()):
         fix = "Optimisers would lose their small steps in bfloat16."
         what = "float32 unless it trains by plain SGD on the CPU, without penalties"
         raise bad("table_dtype", type(model.recipe).__name__, what, "bfloat16", fix)
     return AutogradStep(model, objective, config)
+
+
+def is_plain(config: TrainConfig) -> bool:
+    """Whether a fused step does what the configuration asks: SGD, and the default of whatever it knows nothing of."""
+    asked = {f.name for f in fields(TrainConfig) if getattr(config, f.name) != f.default}
+    return config.optimizer == "sgd" and asked <= FUSED
 
 
 def reduce(losses: Losses, weight: Tensor | None) -> Tensor:

@@ -1,0 +1,265 @@
+"""The state of a run: named parts, each of which can say its state and take it back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from graphtune.check import DataError
+from graphtune.kernels.parallel import thread_count
+from graphtune.models.base import Model
+from graphtune.train.checkpoint import Checkpoints
+
+
+class Part(Protocol):
+    """Something that a run must find again as it was: tensors and JSON values, nested."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+class MismatchError(Exception):
+    """A checkpoint is of another run; what it must be, and what was found."""
+
+
+class Keeper:
+    """Saves the parts of a run, now and then, and restores them. Use as a context manager.
+
+    Args:
+        store: where, or None to save nothing.
+        parts: by the name under which they are saved, in the order in which they are restored.
+        seconds: save between two steps when this much time has passed since the last time; 0 for never.
+        steps: save between two steps after every so many; 0 for never.
+    """
+
+    def __init__(
+        self, store: str | Path | Checkpoints | None, parts: Mapping[str, Part], seconds: float = 0.0, steps: int = 0
+    ):
+        self.store = Checkpoints(store) if isinstance(store, str | Path) else store
+        self.parts, self.seconds, self.steps = parts, seconds, steps
+        self.saved_at, self.saved_step = time.monotonic(), 0
+
+    def __enter__(self) -> Keeper:
+        if self.store is not None:
+            self.store.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.store is not None:
+            self.store.__exit__(*error)
+
+    def begin(self, resume: bool, say: Callable[[str], None]) -> None:
+        """Restore the newest whole checkpoint, or clear those of earlier runs away.
+
+        Raises:
+            DataError: the checkpoint is of another run, or none is whole.
+        """
+        if self.store is None:
+            return
+        if not resume:
+            self.store.forget_after(-1)
+            return
+        found = self.store.latest(say)
+        if found is None:
+            return
+        self.saved_step = found.step
+        try:
+            for name, part in self.parts.items():
+                part.load_state_dict(found.state[name])
+        except MismatchError as error:
+            raise DataError(f"The checkpoint in {self.store.directory} must {error}") from None
+        self.store.forget_after(found.step)  # the damaged ones that were passed over
+
+    def between_steps(self, step: int) -> None:
+        """Save after `step` steps if it is time."""
+        if self.store is None or step == self.saved_step:
+            return
+        by_steps = self.steps and step % self.steps == 0
+        if by_steps or (self.seconds and time.monotonic() - self.saved_at >= self.seconds):
+            self.save(step)
+
+    def save(self, step: int) -> None:
+        """Save after `step` steps."""
+        if self.store is not None:
+            self.store.save(step, {name: part.state_dict() for name, part in self.parts.items()})
+            self.saved_at, self.saved_step = time.monotonic(), step
+
+
+class Place:
+    """Where a run is.
+
+    Attributes:
+        epoch: epochs that have ended.
+        batch: batches of the next one that are done.
+        step: steps made.
+        loss: sum over those batches.
+        history: a row for each epoch that has ended.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = self.batch = self.step = 0
+        self.loss = 0.0
+        self.history: list[dict[str, Any]] = []
+        self.begun = time.monotonic()
+
+    def advance(self, loss: float) -> None:
+        """One more step, with this loss."""
+        self.batch += 1
+        self.step += 1
+        self.loss += loss
+
+    def end_epoch(self, lr: float) -> dict[str, Any]:
+        """The row of the epoch that has ended, now the last of the history."""
+        self.epoch += 1
+        mean = self.loss / self.batch
+        self.history.append({"epoch": self.epoch, "step": self.step, "loss": mean, "lr": lr, "seconds": 0.0})
+        self.batch, self.loss = 0, 0.0
+        return self.history[-1]
+
+    def lap(self) -> float:
+        """The seconds since the last call; an epoch that was broken off counts with both its parts."""
+        begun, self.begun = self.begun, time.monotonic()
+        return self.begun - begun
+
+    def state_dict(self) -> dict[str, Any]:
+        seconds = time.monotonic() - self.begun
+        names = ("epoch", "batch", "step", "loss", "history")
+        return {**{name: getattr(self, name) for name in names}, "seconds": seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.begun = time.monotonic() - state["seconds"]
+        for name in ("epoch", "batch", "step", "loss", "history"):
+            setattr(self, name, state[name])
+
+
+class Best:
+    """The weights of the best validation, and how long ago that was.
+
+    Args:
+        monitor: the metric that decides, larger is better; None to keep none.
+        patience: validations without gain before stopping; 0 for no end.
+    """
+
+    def __init__(self, monitor: str | None, patience: int):
+        self.monitor, self.patience = monitor, patience
+        self.score, self.epoch, self.waited = float("-inf"), 0, 0
+        self.weights: dict[str, Tensor] = {}
+
+    def update(self, row: dict[str, Any], model: Model) -> None:
+        """Take in a validation: of equal scores the last one's weights are kept, which learned the longest."""
+        if self.monitor is None:
+            return
+        score = row[self.monitor]
+        self.waited = 0 if score > self.score else self.waited + 1
+        if score >= self.score:
+            self.score, self.epoch = score, row["epoch"]
+            self.weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    @property
+    def out_of_patience(self) -> bool:
+        return 0 < self.patience <= self.waited
+
+    def put_into(self, model: Model) -> None:
+        """Give the model the best weights, if any were kept."""
+        if self.weights:
+            model.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"score": self.score, "epoch": self.epoch, "waited": self.waited, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.score, self.epoch, self.waited = state["score"], state["epoch"], state["waited"]
+        self.weights = state["weights"]
+
+
+class Chance:
+    """The state of torch's random numbers, the only ones that a run draws outside its sampler."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+
+    def state_dict(self) -> dict[str, Any]:
+        if self.device.type == "cuda":
+            return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state(self.device)}
+        return {"cpu": torch.get_rng_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        torch.set_rng_state(state["cpu"])
+        if "cuda" in state and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+
+
+class Plan:
+    """What a run is to do; it must be the same when it goes on.
+
+    Args:
+        values: what was asked, by name, as JSON can say it.
+    """
+
+    def __init__(self, values: dict[str, Any]):
+        self.values = json.loads(json.dumps(values))
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.values
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        names = [name for name in {**state, **self.values} if state.get(name) != self.values.get(name)]
+        if names:
+            told = "; ".join(f"{n} was {state.get(n)!r}, is {self.values.get(n)!r}" for n in names)
+            raise MismatchError(
+                f"be of this run. Found another value of {', '.join(names)} ({told}). "
+                "Resume with the same data and options, or begin anew without resume."
+            )
+
+
+class Machine:
+    """What decides the last bit of a sum: a run that must repeat bit for bit cannot go on with another."""
+
+    def __init__(self, device: torch.device, deterministic: bool):
+        self.deterministic = deterministic
+        self.values = {"device": device.type, "torch": torch.get_num_threads(), "kernels": thread_count()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.values
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self.deterministic and state != self.values:
+            raise MismatchError(
+                f"be of as many threads and the same device, as the run is deterministic. Found {state}, now "
+                f"{self.values}. Set OMP_NUM_THREADS={state['torch']}, or begin anew without resume."
+            )
+
+
+class Start:
+    """The weights that a run starts from: their shapes and their fingerprint, the same when it goes on."""
+
+    def __init__(self, model: Model):
+        weights = model.state_dict()
+        self.shapes = {name: list(tensor.shape) for name, tensor in weights.items()}
+        digest = hashlib.sha256()
+        for name, tensor in weights.items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        self.sha256 = digest.hexdigest()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"shapes": self.shapes, "sha256": self.sha256}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name in {**state["shapes"], **self.shapes}:
+            was, now = state["shapes"].get(name), self.shapes.get(name)
+            if was != now:
+                raise MismatchError(f"fit this model. Found {name} of shape {was}, where the model has {now}.")
+        if state["sha256"] != self.sha256:
+            raise MismatchError(
+                "be of a run that started from the same weights. Found another fingerprint. "
+                "Start from the same weights, or begin anew without resume."
+            )
