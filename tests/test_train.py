@@ -423,7 +423,9 @@ def test_plain_progress_goes_to_stderr_with_an_eta(monkeypatch, capsys):
     assert out == ""
     lines = err.splitlines()
     assert len(lines) == 16
-    assert all(re.fullmatch(r"test: \d+/16 steps, loss [\d.]+ .*, \d+ s, ETA \d+ s", line) for line in lines)
+    assert re.fullmatch(r"test: 1/16 steps, loss [\d.]+, \d+ s with what had to be compiled", lines[0])
+    shape = r"test: \d+/16 steps, loss [\d.]+( score [\d.]+)?, [\d,.]+( M)? examples/s, \d+ s, ETA \d+ s"
+    assert all(re.fullmatch(shape, line) for line in lines[1:])
     assert lines[-1].startswith("test: 16/16") and "ETA 0 s" in lines[-1] and "score 0.5000" in lines[-1]
 
 

@@ -6,6 +6,7 @@ Axes: B examples, K negatives, W walks, L positions.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ class Batch:
         label: [B] int64 classes, [B, C] float32 indicators, or [B] float32 values.
     """
 
+    unit: ClassVar[str] = "examples"
     source: Tensor
     target: Tensor | None = None
     negative: Tensor | None = None
@@ -57,6 +59,7 @@ class WalkBatch:
         negative: [W, L, K] int32 negatives of each centre.
     """
 
+    unit: ClassVar[str] = "pairs"
     walks: np.ndarray
     reach: np.ndarray
     negative: np.ndarray

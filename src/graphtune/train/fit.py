@@ -127,7 +127,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
                     loss = step(batch.to(model.device), now)
                     _check_finite(loss, now, training, config)
                     place.advance(loss)
-                    reporter.advance(loss, len(batch))
+                    reporter.advance(loss, batch)
                 row = place.end_epoch(config.lr * clock(config, place.step, total, place.epoch).rate)
                 due = place.epoch % config.eval_every == 0 or place.epoch == config.epochs
                 if due and training.validate is not None:
@@ -150,7 +150,7 @@ def _parts(model: Model, step: Step, place: Place, best: Best, config: TrainConf
     return {
         "plan": Plan({**asdict(config), **run.plan}),
         "machine": Machine(model.device, config.deterministic),
-        "start": Start(model),
+        **({} if run.checkpoints is None else {"start": Start(model)}),  # which reads every weight
         "model": model,
         "step": step,
         "place": place,

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from graphtune.batch import Batch, WalkBatch
+
 FIRST_LINE, EVERY = 2.0, 10.0
 
 
@@ -19,7 +21,9 @@ def say(text: str, quiet: bool = False) -> None:
 
 
 class Reporter:
-    """Shows how far a run is. Use as a context manager.
+    """Shows how far a run is, how fast it goes and how long it will take. Use as a context manager.
+
+    What the first step takes is left out of speed and ETA: it may compile kernels.
 
     Args:
         name: what is being done.
@@ -30,8 +34,9 @@ class Reporter:
 
     def __init__(self, name: str, total: int, done: int = 0, quiet: bool = False):
         self.name, self.total, self.done, self.first = name, total, done, done
-        self.start = time.monotonic()
+        self.start = self.warm = time.monotonic()
         self.next_line = self.start + FIRST_LINE
+        self.examples, self.unit = 0, ""
         self.note = ""
         self.loss = 0.0
         live = not quiet and sys.stderr.isatty()
@@ -48,28 +53,39 @@ class Reporter:
         if self.bar is not None:
             self.bar.stop()
 
-    def advance(self, loss: float, size: int) -> None:
-        """One more step, of `size` examples, with this loss."""
+    def advance(self, loss: float, batch: Batch | WalkBatch) -> None:
+        """One more step, on `batch`, with this loss."""
+        if self.bar is None and not self.plain:
+            return
+        now = time.monotonic()
         self.done += 1
-        self.loss = loss if self.done == self.first + 1 else 0.98 * self.loss + 0.02 * loss
+        if self.done == self.first + 1:
+            self.loss, self.warm, self.unit = loss, now, batch.unit
+        else:
+            self.loss = 0.98 * self.loss + 0.02 * loss
+            self.examples += len(batch)
         if self.bar is not None:
-            self.bar.update(self.task, advance=1, note=f"loss {self.loss:.4g} {self.note}")
-        elif self.plain and time.monotonic() >= self.next_line:
-            self.next_line = time.monotonic() + EVERY
-            self._line()
+            self.bar.update(self.task, advance=1, note=f"loss {self.loss:.4g} {self.note} {self._speed(now)}")
+        elif self.plain and now >= self.next_line:
+            self.next_line = now + EVERY
+            say(self._line(now))
 
     def metrics(self, row: dict[str, Any], monitor: str | None) -> None:
         """Show the monitored metric of a history row."""
         if monitor is not None and monitor in row:
             self.note = f"{monitor} {row[monitor]:.4f}"
 
-    def _line(self) -> None:
-        elapsed = time.monotonic() - self.start
-        left = elapsed / (self.done - self.first) * (self.total - self.done)
-        say(
-            f"{self.name}: {self.done}/{self.total} steps, loss {self.loss:.4g} {self.note}, "
-            f"{elapsed:.0f} s, ETA {left:.0f} s"
-        )
+    def _line(self, now: float) -> str:
+        shown = [f"{self.name}: {self.done}/{self.total} steps", f"loss {self.loss:.4g} {self.note}".strip()]
+        warm = self.done - self.first - 1
+        if warm:
+            left = (now - self.warm) / warm * (self.total - self.done)
+            return ", ".join([*shown, self._speed(now), f"{now - self.start:.0f} s", f"ETA {left:.0f} s"])
+        return ", ".join([*shown, f"{now - self.start:.0f} s with what had to be compiled"])
+
+    def _speed(self, now: float) -> str:
+        speed = self.examples / max(now - self.warm, 1e-9)
+        return f"{speed / 1e6:.1f} M {self.unit}/s" if speed >= 1e6 else f"{speed:,.0f} {self.unit}/s"
 
 
 def _bar() -> Progress:
