@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from graphtune.batch import Batch, WalkBatch
-from graphtune.graph import Graph
+from graphtune.graph import CSR, Graph
 from graphtune.kernels.alias import Alias, alias_rows
+from graphtune.kernels.csr import has_parallel
 from graphtune.kernels.negatives import unknown_targets
 from graphtune.kernels.walks import random_walks, windows
 
@@ -39,6 +40,13 @@ def noise_weights(graph: Graph, direction: str = "both") -> np.ndarray:
     """[N] degree^0.75 (Mikolov et al., 2013), weighted where the graph is; uniform for a graph without edges."""
     weights = graph.strength(direction) ** NOISE_POWER
     return weights if weights.sum() > 0 else np.ones(graph.num_nodes)
+
+
+def weight_tables(csr: CSR) -> tuple[np.ndarray, np.ndarray] | None:
+    """(accept, other), each [M]: the alias tables of a graph's rows, those on disk where it is there; None unweighted."""
+    if csr.weight is None or csr.alias is not None:
+        return csr.alias
+    return alias_rows(csr.indptr, csr.weight)
 
 
 @dataclass(frozen=True)
@@ -105,14 +113,11 @@ class WalkSampler:
     def _simple(self) -> bool:
         """Whether every edge leads back and none is parallel to another."""
         csr = self.graph.adjacency("out")
-        same = np.diff(csr.indices, prepend=-1) == 0
-        same[csr.indptr[:-1][csr.indptr[:-1] < len(same)]] = False
-        return not self.graph.directed and not same.any()
+        return not self.graph.directed and not has_parallel(csr.indptr, csr.indices)
 
     @cached_property
     def _alias(self) -> tuple[np.ndarray, np.ndarray] | None:
-        csr = self.graph.adjacency("out")
-        return None if csr.weight is None else alias_rows(csr.indptr, csr.weight)
+        return weight_tables(self.graph.adjacency("out"))
 
     @cached_property
     def _noise(self) -> Alias:
@@ -154,6 +159,9 @@ class EdgeSampler:
     Undirected edges come once in each direction; edges with relations come forwards (relation r) and backwards
     (relation r + R) when `reciprocal`. Targets are drawn from the kind of node that the edges point to.
 
+    Of a graph on disk no array [E] is read into memory: a source is drawn by the weight of its edges and a neighbour by
+    the weight of theirs, which together draws edges by weight, with replacement, as many as there are.
+
     Attributes:
         graph: the edges to learn.
         batch_size: examples a batch.
@@ -172,10 +180,14 @@ class EdgeSampler:
 
     @property
     def num_batches(self) -> int:
-        return -(-len(self._source) // self.batch_size)
+        count = len(self._drawn_from.indices) if self._is_drawn else len(self._source)
+        return -(-count // self.batch_size)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([self.seed, epoch])
+        if self._is_drawn:
+            yield from self._drawn(epoch, rng)
+            return
         if self._weighted is not None:
             order = self._weighted.draw(len(self._source), int(rng.integers(2**62)))
         else:
@@ -183,9 +195,23 @@ class EdgeSampler:
         for begin in range(0, len(order), self.batch_size):
             yield self._batch(order[begin : begin + self.batch_size], rng)
 
+    def _drawn(self, epoch: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """Batches of edges that are drawn as walks of one step."""
+        csr, count = self._drawn_from, len(self._drawn_from.indices)
+        for begin in range(0, count, self.batch_size):
+            size = min(self.batch_size, count - begin)
+            starts = self._strength.draw(size, int(rng.integers(2**62)))
+            first = epoch * count + begin
+            steps = random_walks(csr.indptr, csr.indices, self._tables, starts, 2, seed=self.seed, first_walk=first)
+            yield self._with_negatives(starts, steps[:, 1].astype(np.int64), None, rng)
+
     def _batch(self, which: np.ndarray, rng: np.random.Generator) -> Batch:
-        source, target = self._source[which], self._target[which]
         relation = None if self._relation is None else torch.from_numpy(self._relation[which])
+        return self._with_negatives(self._source[which], self._target[which], relation, rng)
+
+    def _with_negatives(
+        self, source: np.ndarray, target: np.ndarray, relation: torch.Tensor | None, rng: np.random.Generator
+    ) -> Batch:
         negative = self._draw(source, rng)
         return Batch(
             source=torch.from_numpy(source),
@@ -208,6 +234,23 @@ class EdgeSampler:
         if how.noise == "degree":
             return self._noise.draw(int(np.prod(shape)), seed).reshape(shape) + low
         return rng.integers(low, high, shape)
+
+    @property
+    def _is_drawn(self) -> bool:
+        return self.graph.on_disk and self.graph.relation is None
+
+    @property
+    def _drawn_from(self) -> CSR:
+        return self.graph.adjacency("out")
+
+    @cached_property
+    def _strength(self) -> Alias:
+        csr = self._drawn_from
+        return Alias(csr.degree if csr.weight is None else self.graph.strength("out"))
+
+    @cached_property
+    def _tables(self) -> tuple[np.ndarray, np.ndarray] | None:
+        return weight_tables(self._drawn_from)
 
     @cached_property
     def _source(self) -> np.ndarray:
