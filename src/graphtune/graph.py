@@ -235,7 +235,7 @@ class Graph:
                 digest.update(b"-")
                 continue
             for (part,) in blocks(np.ascontiguousarray(array).reshape(-1)):
-                digest.update(part.view(np.uint8))
+                digest.update(part.data)
         digest.update("\n".join(self.texts or ()).encode())
         return digest.hexdigest()
 

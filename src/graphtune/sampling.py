@@ -43,7 +43,7 @@ def noise_weights(graph: Graph, direction: str = "both") -> np.ndarray:
 
 
 def weight_tables(csr: CSR) -> tuple[np.ndarray, np.ndarray] | None:
-    """(accept, other), each [M]: the alias tables of a graph's rows, those on disk where it is there; None unweighted."""
+    """(accept, other), each [M]: the alias tables of the rows, from disk where they lie there; None unweighted."""
     if csr.weight is None or csr.alias is not None:
         return csr.alias
     return alias_rows(csr.indptr, csr.weight)

@@ -38,7 +38,7 @@ class ArrayFile:
     def put(self, at: int, piece: np.ndarray) -> None:
         """Write entries from entry `at` on, counted row after row."""
         self._file.seek(self._begin + at * self.dtype.itemsize)
-        self._file.write(memoryview(np.ascontiguousarray(piece, dtype=self.dtype)).cast("B") if len(piece) else b"")
+        self._file.write(np.ascontiguousarray(piece, dtype=self.dtype).tobytes())
 
     def close(self) -> None:
         self._file.close()

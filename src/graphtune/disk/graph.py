@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from graphtune.check import ArgumentError, DataError, bad, integer
+from graphtune.check import DataError, bad, integer
 from graphtune.disk.arrays import ArrayFile, mapped, staged, verified
 from graphtune.disk.lists import ListsOnDisk
 from graphtune.graph import Graph
@@ -18,7 +18,7 @@ from graphtune.kernels.memory import blocks
 
 FORMAT = 1
 RECORD = "graph.json"
-MEMORY = 1 << 30
+MEMORY = 1 << 28  # bytes
 OF_EDGES = ("relation", "weight", "time")
 OF_NODES = ("features", "labels", "targets", "texts")
 
@@ -85,7 +85,7 @@ def load_graph(directory: str | Path, memory: int = MEMORY) -> Graph:
     path = Path(directory)
     memory = integer("memory", "load_graph", memory, 1)
     if not has_graph(path):
-        raise ArgumentError(f"`directory` of load_graph must hold a graph ({RECORD}). Got {str(path)!r}, which has none.")
+        raise bad("directory", "load_graph", f"a directory with a graph ({RECORD})", str(path))
     record = verified(path, RECORD, FORMAT)
     try:
         relation_ids = NodeIds((_read_ids(path / "relations.parquet"),)) if record["relations"] is not None else None
