@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,7 +46,10 @@ class CSR:
 
 
 class Lists(Protocol):
-    """Neighbour lists that lie somewhere else than in memory."""
+    """Neighbour lists that lie in the directory of a graph on disk."""
+
+    @property
+    def directory(self) -> Path: ...
 
     def read(self, direction: str) -> CSR: ...
 

@@ -69,7 +69,8 @@ def read_edges(
         label: the attribute of nodes in .graphml and .gml that holds their class; None: not read.
         cleaning: what to merge and drop.
         strict: raise where anything would be dropped, merged or otherwise changed.
-        on_disk: a new or empty directory to keep the graph in, which `load_graph` opens later; None for memory.
+        on_disk: a directory to keep the graph in, which `load_graph` opens later; None for memory. It is new or empty,
+            or holds the graph of this very file, unchanged and read in the same way, which is opened then.
         memory: with `on_disk`, bytes that a pass over the edges may take beyond some 50 for every id.
 
     Returns:

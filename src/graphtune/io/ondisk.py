@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,15 +22,16 @@ import pyarrow as pa
 from graphtune.check import DataError, bad
 from graphtune.clean import Cleaning
 from graphtune.disk.arrays import ArrayFile, staged
-from graphtune.disk.graph import RECORD, check_place, load_graph, record_of, save_ids
+from graphtune.disk.graph import RECORD, check_place, has_graph, load_graph, record_of, save_ids
 from graphtune.disk.repeats import find_repeats
+from graphtune.files import read_json
 from graphtune.findings import EXAMPLES, Finding, Report
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.io.assemble import Shape
 from graphtune.io.encode import Encoded
 from graphtune.io.idstream import HashCollision, IdStream
-from graphtune.io.layout import TextOptions
+from graphtune.io.layout import TextOptions, check_file
 from graphtune.io.parts import table_parts
 from graphtune.io.tables import Column, find_columns
 from graphtune.io.values import read_numbers
@@ -115,7 +116,7 @@ def read_on_disk(
     strict: bool,
     memory: int,
 ) -> tuple[Graph, Report]:
-    """`read_edges` into a directory; see there.
+    """`read_edges` into a directory; see there. A directory with the graph of this very file is opened instead.
 
     Args:
         path: a text or Parquet file.
@@ -128,8 +129,11 @@ def read_on_disk(
         memory: bytes that a pass may take for entries.
     """
     _check(columns, cleaning)
+    check_file(path)
+    record: dict[str, Any] = {"read": _described(path, options, columns, shape, cleaning)}
+    if has_graph(directory) and read_json(Path(directory) / RECORD).get("read") == record["read"]:
+        return load_graph(directory, memory), _report_of(path.name, read_json(Path(directory) / RECORD))
     place = check_place(directory, shape.who)
-    record: dict[str, Any] = {}
     with staged(place, record, RECORD) as staging, TemporaryDirectory(dir=staging) as scratch:
         rows, tally = _rows(path, Path(scratch), options, columns, shape)
         if rows.weight is not None:
@@ -146,8 +150,24 @@ def read_on_disk(
             raise DataError(f"{path.name} must hold at least one edge. Got {got}.")
         _write(staging, rows, num_edges)
         record.update(record_of(NodeIds((rows.ids.ids,)), None, num_edges, shape.directed))
+        record["findings"] = [asdict(finding) for finding in report.findings]
     pa.default_memory_pool().release_unused()
     return load_graph(place, memory), report
+
+
+def _described(
+    path: Path, options: TextOptions, columns: Mapping[str, Column | None], shape: Shape, cleaning: Cleaning
+) -> dict[str, Any]:
+    """What is read and how, as JSON can say it; the same for the same graph."""
+    stat = path.stat()
+    file = {"path": str(path.absolute()), "bytes": stat.st_size, "changed": stat.st_mtime_ns}
+    return {**file, "directed": shape.directed, "text": asdict(options), "columns": dict(columns), **asdict(cleaning)}
+
+
+def _report_of(source: str, record: dict[str, Any]) -> Report:
+    """The report of when the graph was read."""
+    findings = [Finding(**{**found, "examples": tuple(found["examples"])}) for found in record["findings"]]
+    return Report(source).add(findings, nodes=record["nodes"], edges=record["edges"])
 
 
 def _check(columns: Mapping[str, Column | None], cleaning: Cleaning) -> None:
