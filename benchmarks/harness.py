@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 
 from graphtune import Graph, NodeIds
 from graphtune.kernels.alias import Alias
@@ -104,6 +106,26 @@ def power_law_graph(num_nodes: int, edges_a_node: int, seed: int) -> Graph:
     pairs = np.unique(np.minimum(low, high) * num_nodes + np.maximum(low, high))
     pairs = pairs[pairs // num_nodes != pairs % num_nodes]
     return Graph(np.stack([pairs // num_nodes, pairs % num_nodes]), NodeIds.range(num_nodes))
+
+
+def resident() -> int:
+    """Bytes of memory that this process has now."""
+    return psutil.Process().memory_info().rss
+
+
+def reset_peak() -> int:
+    """Forget the peak so far, where the system can (Linux); the memory that the process has now, in bytes."""
+    if Path("/proc/self/clear_refs").exists():
+        Path("/proc/self/clear_refs").write_text("5")
+    return resident()
+
+
+def peak_resident() -> int:
+    """The most memory that this process had since `reset_peak`, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines() if Path("/proc/self/status").exists() else ():
+        if line.startswith("VmHWM"):
+            return 1024 * int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 @contextmanager

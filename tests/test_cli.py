@@ -19,8 +19,8 @@ import pytest
 
 import graphtune
 from cli_help import QUICK, done, make_models, run, snapshot, working_in, write_files
+from graphtune.cli import room
 from graphtune.cli.app import app
-from graphtune.cli.inspect import COPIES, DIMS
 from graphtune.cli.settings import parse_settings, read
 from graphtune.cli.talk import plain
 from graphtune.models import RECIPES
@@ -59,10 +59,45 @@ def test_inspect(place: Path) -> None:
     assert done("inspect", "facts.tsv", "--triples", "--json").json["embed"]["model"] == "complex"
 
 
-def test_the_memory_estimate_knows_the_default_models() -> None:
-    for name, dim in DIMS.items():
-        assert RECIPES[name]().dim == dim
-        assert COPIES[name] >= 1
+def test_inspect_asks_for_a_model() -> None:
+    found = [
+        done("inspect", "friends.csv", "--model", "line", "--dim", dim, *split, "--json").json["embed"]
+        for dim in (16, 64)
+        for split in ((), ("--split", "none"))
+    ]
+    assert [f["dim"] for f in found] == [16, 16, 64, 64] and all(f["model"] == "line" and f["fits"] for f in found)
+    assert found[2]["bytes"] > found[0]["bytes"] and found[2]["bytes"] > found[3]["bytes"] > 0
+    assert all(f["seconds"] >= 0 and f["bytes"] == max(f["bytes_at"].values()) for f in found)
+    assert "evaluation" in found[0]["bytes_at"] and "evaluation" not in found[1]["bytes_at"]
+    assert "--model" in run("inspect", "friends.csv", "--model", "complex").error
+
+
+def test_what_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = types.SimpleNamespace(available=10_000)
+    monkeypatch.setattr(room.psutil, "virtual_memory", lambda: free)
+    assert "warning: this takes about" in done("inspect", "friends.csv").out
+    told = done("embed", "friends.csv", "--out", "tight", *QUICK[:-1]).err
+    assert "are free" in told and "--split none" in told
+
+
+def test_embed_on_disk(place: Path) -> None:
+    asked = ("embed", "friends.csv", "--weight", "weight", "--on-disk", "friends-graph", *QUICK)
+    first = done(*asked, "--out", "from-disk", "--json").json
+    assert first["split"] is None and first["edges_learned"] == first["edges"]
+    again = done(*asked, "--out", "from-disk-2").err
+    assert (place / "friends-graph" / "lists-both" / "indices.npy").exists() and "error" not in again
+    third = done("embed", "friends-graph", "--out", "from-disk-3", *QUICK, "--json").json
+    assert third["edges"] == first["edges"]
+    models = [graphtune.load(f"from-disk{end}") for end in ("", "-2", "-3")]
+    assert all(np.array_equal(models[0].encode(), m.encode()) for m in models[1:]) and models[0].graph.on_disk
+    one = models[0].ids.values([0])[0]
+    assert len(done("neighbors", "from-disk", one, "-k", 3, "--json").json["neighbors"]) == 3
+    assert "graph on disk" in run(*asked, "--out", "x", "--split", "7:2:1").error
+    assert "left out for a graph in a directory" in run("embed", "friends-graph", "--directed", "--out", "x").error
+    assert "--on-disk" in run("inspect", "facts.tsv", "--triples", "--on-disk", "facts-graph").error
+    assert done("inspect", "friends-graph", "--json").json["size"]["edges"] == first["edges"]
+    shutil.rmtree(place / "friends-graph")
+    assert "must have its graph on disk" in run("neighbors", "from-disk", one).error
 
 
 def test_inspect_and_help_are_quick() -> None:

@@ -12,7 +12,7 @@ LAYERS = (
     ("check", "card"),
     ("ids", "findings", "files", "config", "kernels"),
     ("graph", "batch"),
-    ("clean", "split", "convert", "metrics", "statistics", "sampling", "objectives"),
+    ("clean", "disk", "estimate", "split", "convert", "metrics", "statistics", "sampling", "objectives"),
     ("io", "models"),
     ("vectors", "datasets", "evaluate", "train", "store"),
     ("tasks", "testing"),
@@ -21,8 +21,8 @@ LAYERS = (
     ("__main__",),
 )
 LAYER_OF = {unit: number for number, units in enumerate(LAYERS) for unit in units}
-DATA_SIDE = ("check", "ids", "findings", "files", "config", "graph", "kernels", "clean", "split", "convert",
-             "metrics", "statistics", "io", "datasets", "card")  # fmt: skip
+DATA_SIDE = ("check", "ids", "findings", "files", "config", "graph", "kernels", "clean", "disk", "estimate", "split",
+             "convert", "metrics", "statistics", "io", "datasets", "card")  # fmt: skip
 HEAVY = ("torch", "torch_geometric", "dgl", "pandas", "networkx", "igraph", "leidenalg", "gensim")
 
 

@@ -24,6 +24,7 @@ _HOME = {
         "from_dgl", "from_networkx", "from_pyg", "from_scipy", "to_dgl", "to_networkx", "to_pyg", "to_scipy",
     ),
     "graphtune.datasets": ("load_dataset",),
+    "graphtune.disk": ("load_graph", "save_graph"),
     "graphtune.evaluate": ("Evaluation", "choose_operator", "compare", "evaluate_probe"),
     "graphtune.findings": ("Finding", "Report"),
     "graphtune.graph": ("Graph",),

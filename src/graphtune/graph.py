@@ -9,13 +9,18 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 
 from graphtune.check import bad, one_of
 from graphtune.ids import NodeIds
+from graphtune.kernels.memory import blocks
+
+IDS_AT_ONCE = 1 << 18
+OF_LISTS = ("edges", "weight", "ids", "directed")
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,27 @@ class CSR:
         indptr: [N + 1] int64.
         indices: [M] the neighbours, int32 where N fits; M is E, or 2E (less self-loops) where both directions are read.
         weight: [M] float32, or None where the graph has none.
+        alias: (accept, other), each [M], the alias tables of the weights in each row, where they lie on disk.
     """
 
     indptr: np.ndarray
     indices: np.ndarray
     weight: np.ndarray | None
+    alias: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def degree(self) -> np.ndarray:
         """[N] entries per row."""
         return np.diff(self.indptr)
+
+
+class Lists(Protocol):
+    """Neighbour lists that lie in the directory of a graph on disk."""
+
+    @property
+    def directory(self) -> Path: ...
+
+    def read(self, direction: str) -> CSR: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +72,7 @@ class Graph:
         label_names: the C names.
         targets: [N] float64 values to regress on, NaN where unknown.
         texts: N strings.
+        lists: where neighbour lists are read from; None to make them in memory. See `graphtune.load_graph`.
     """
 
     edges: np.ndarray
@@ -70,12 +87,15 @@ class Graph:
     label_names: tuple[str, ...] | None = None
     targets: np.ndarray | None = None
     texts: tuple[str, ...] | None = field(default=None, repr=False)
+    lists: Lists | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         edges = np.ascontiguousarray(self.edges, dtype=np.int64).reshape(2, -1)
         object.__setattr__(self, "edges", edges)
-        if edges.size and (edges.min() < 0 or edges.max() >= self.num_nodes):
-            raise bad("edges", "Graph", f"rows in [0, {self.num_nodes})", int(edges.max()))
+        for ends in blocks(*edges):
+            for end in ends:
+                if end.min() < 0 or end.max() >= self.num_nodes:
+                    raise bad("edges", "Graph", f"rows in [0, {self.num_nodes})", int(end.max()))
         if (self.relation is None) != (self.relation_ids is None):
             raise bad("relation_ids", "Graph", "given exactly when `relation` is", self.relation_ids)
         for name in ("relation", "weight", "time"):
@@ -111,12 +131,19 @@ class Graph:
         return len(self.relation_ids) if self.relation_ids is not None else 0
 
     @property
+    def on_disk(self) -> bool:
+        """Whether edges and neighbour lists lie in a directory and are mapped."""
+        return self.lists is not None
+
+    @property
     def is_bipartite_events(self) -> bool:
         """Whether this is a log of user-item events: two kinds of node, edges from the first to the second."""
         return self.ids.kinds == ("user", "item")
 
     def replace(self, **changes: object) -> Graph:
-        """A copy with some fields changed."""
+        """A copy with some fields changed; with other edges it has neighbour lists of its own, in memory."""
+        if any(name in changes for name in OF_LISTS):
+            changes = {"lists": None, **changes}
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
     def take_edges(self, which: np.ndarray) -> Graph:
@@ -142,20 +169,23 @@ class Graph:
 
     @cached_property
     def _csr_out(self) -> CSR:
-        return self._csr(self.edges[0], self.edges[1])
+        return self._csr("out")
 
     @cached_property
     def _csr_in(self) -> CSR:
-        return self._csr(self.edges[1], self.edges[0])
+        return self._csr("in")
 
     @cached_property
     def _csr_both(self) -> CSR:
-        return self._csr(self.edges[0], self.edges[1], both=True)
+        return self._csr("both")
 
-    def _csr(self, source: np.ndarray, target: np.ndarray, both: bool = False) -> CSR:
+    def _csr(self, direction: str) -> CSR:
+        if self.lists is not None:
+            return self.lists.read(direction)
         from graphtune.kernels.csr import neighbour_lists  # late: whoever only reads a graph compiles nothing
 
-        return CSR(*neighbour_lists(source, target, self.weight, self.num_nodes, both))
+        source, target = self.edges[::-1] if direction == "in" else self.edges
+        return CSR(*neighbour_lists(source, target, self.weight, self.num_nodes, direction == "both"))
 
     def sparse(self, direction: str = "out", weighted: bool = True) -> sp.csr_array:
         """[N, N] adjacency matrix, float32; parallel edges are summed."""
@@ -171,17 +201,16 @@ class Graph:
     def strength(self, direction: str = "both") -> np.ndarray:
         """[N] float64, the weights of each node's edges summed: of those out of it, into it, or both (loops once)."""
         one_of("direction", "Graph.strength", direction, ("out", "in", "both"))
+        from graphtune.kernels.csr import add_weights
+
         if not self.directed:
             direction = "both"
-        (u, v), weight = self.edges, self.weight
-        total = np.zeros(self.num_nodes)
-        if direction != "in":
-            total += np.bincount(u, weight, minlength=self.num_nodes)
-        if direction != "out":
-            total += np.bincount(v, weight, minlength=self.num_nodes)
-        if direction == "both":
-            loop = u == v
-            total -= np.bincount(u[loop], None if weight is None else weight[loop], minlength=self.num_nodes)
+        total, none = np.zeros(self.num_nodes), np.empty(0, dtype=np.float32)
+        for u, v, *weight in blocks(*self.edges, *([] if self.weight is None else [self.weight])):
+            if direction != "in":
+                add_weights(u, v, weight[0] if weight else none, True, total)
+            if direction != "out":
+                add_weights(v, u, weight[0] if weight else none, direction == "in", total)
         return total
 
     @cached_property
@@ -189,7 +218,9 @@ class Graph:
         """sha256 over everything that the graph holds: the same data gives the same text."""
         digest = hashlib.sha256(repr((self.directed, self.ids.kinds, self.label_names)).encode())
         for block in (*self.ids.blocks, *(self.relation_ids.blocks if self.relation_ids else ())):
-            digest.update("\n".join(map(str, block.to_pylist())).encode())
+            for begin in range(0, len(block), IDS_AT_ONCE):
+                part = block[begin : begin + IDS_AT_ONCE].to_pylist()
+                digest.update(("\n" * (begin > 0) + "\n".join(map(str, part))).encode())
         features: Any = self.features
         dense = None if sp.issparse(features) else features
         sparse = (features.data, features.indices, features.indptr) if sp.issparse(features) else ()
@@ -204,7 +235,11 @@ class Graph:
             *sparse,
         )
         for array in fields:
-            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+            if array is None:
+                digest.update(b"-")
+                continue
+            for (part,) in blocks(np.ascontiguousarray(array).reshape(-1)):
+                digest.update(part.data)
         digest.update("\n".join(self.texts or ()).encode())
         return digest.hexdigest()
 

@@ -23,6 +23,8 @@ from safetensors.torch import load_file, save_file
 
 from graphtune.card import model_card
 from graphtune.check import ArgumentError, DataError, bad
+from graphtune.disk import has_graph, load_graph
+from graphtune.disk.graph import RECORD
 from graphtune.files import (
     commit,
     commit_json,
@@ -188,6 +190,7 @@ def _config(model: Model, record: Record, graph: Graph) -> dict[str, Any]:
             "integer_ids": [str(b.type) == "int64" for b in graph.ids.blocks],
             "integer_relations": graph.relation_ids is not None and str(graph.relation_ids.blocks[0].type) == "int64",
             "label_names": None if graph.label_names is None else list(graph.label_names),
+            "on_disk": None if graph.lists is None else _place(graph.lists.directory),
         },
         "split": None
         if split is None
@@ -195,8 +198,14 @@ def _config(model: Model, record: Record, graph: Graph) -> dict[str, Any]:
     }
 
 
+def _place(directory: Path) -> dict[str, str]:
+    """Where a graph on disk lies, and what tells it from any other."""
+    return {"directory": str(directory), "sha256": sha256(directory / RECORD)}
+
+
 def _save_arrays(graph: Graph, split: Split | None, path: Path) -> None:
-    arrays = {name: getattr(graph, name) for name in ARRAYS if getattr(graph, name) is not None}
+    kept = ARRAYS if graph.lists is None else ("labels", "targets")
+    arrays = {name: getattr(graph, name) for name in kept if getattr(graph, name) is not None}
     f: Any = graph.features
     if sp.issparse(f):
         arrays |= {"features.data": f.data, "features.indices": f.indices, "features.indptr": f.indptr}
@@ -210,9 +219,8 @@ def _save_arrays(graph: Graph, split: Split | None, path: Path) -> None:
 
 
 def _id_table(ids: NodeIds) -> pl.DataFrame:
-    values = [str(v) for block in ids.blocks for v in block.to_pylist()]
-    kinds = [kind for kind, block in zip(ids.kinds, ids.blocks) for _ in range(len(block))]
-    return pl.DataFrame({"kind": kinds, "id": values}, schema={"kind": pl.String, "id": pl.String})
+    blocks = (pl.Series("id", block).cast(pl.String) for block in ids.blocks)
+    return pl.concat([block.to_frame().select(kind=pl.lit(kind), id="id") for kind, block in zip(ids.kinds, blocks)])
 
 
 def _node_table(graph: Graph) -> pl.DataFrame:
@@ -271,23 +279,45 @@ def _recipe(described: dict[str, Any], recipes: Sequence[type]) -> Any:
 
 def _graph(path: Path, options: dict[str, Any], arrays: dict[str, np.ndarray]) -> Graph:
     nodes = pl.read_parquet(path / "nodes.parquet")
-    ids = _ids(nodes, tuple(options["kinds"]), options["integer_ids"])
-    relation_ids = None
-    if options["relations"] or (path / "relations.parquet").exists():
-        relation_ids = _ids(pl.read_parquet(path / "relations.parquet"), ("node",), [options["integer_relations"]])
+    texts = tuple(nodes["text"]) if "text" in nodes.columns else None
     features = arrays.get("features")
     if "features.data" in arrays:
         csr = tuple(arrays[f"features.{name}"] for name in ("data", "indices", "indptr"))
         features = sp.csr_array(csr, shape=tuple(arrays["features.shape"]))
+    of_nodes = {name: arrays[name] for name in ("labels", "targets") if name in arrays}
+    names = None if options["label_names"] is None else tuple(options["label_names"])
+    if options.get("on_disk") is not None:
+        graph = _from_disk(path, options["on_disk"])
+        return graph.replace(features=features, label_names=names, texts=texts, **of_nodes)
+    ids = _ids(nodes, tuple(options["kinds"]), options["integer_ids"])
+    relation_ids = None
+    if options["relations"] or (path / "relations.parquet").exists():
+        relation_ids = _ids(pl.read_parquet(path / "relations.parquet"), ("node",), [options["integer_relations"]])
     return Graph(
         ids=ids,
         directed=options["directed"],
         relation_ids=relation_ids,
         features=features,
-        label_names=None if options["label_names"] is None else tuple(options["label_names"]),
-        texts=tuple(nodes["text"]) if "text" in nodes.columns else None,
+        label_names=names,
+        texts=texts,
         **{name: arrays[name] for name in ARRAYS if name in arrays},  # type: ignore[arg-type]
     )
+
+
+def _from_disk(path: Path, place: dict[str, str]) -> Graph:
+    """The graph on disk that a model learned from.
+
+    Raises:
+        DataError: it is not there any more, or another is.
+    """
+    directory = Path(place["directory"])
+    found = sha256(directory / RECORD) if has_graph(directory) else "no graph"
+    if found != place["sha256"]:
+        raise DataError(
+            f"The model in {path} must have its graph on disk in {directory}, with sha256 {place['sha256'][:12]} of "
+            f"{RECORD}. Found {found[:12]}."
+        )
+    return load_graph(directory)
 
 
 def _ids(table: pl.DataFrame, kinds: tuple[str, ...], integer: list[bool]) -> NodeIds:

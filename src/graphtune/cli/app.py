@@ -70,59 +70,36 @@ def inspect(
     kind: o.Kind = None,
     features: o.Features = None,
     strict: o.Strict = False,
+    on_disk: o.OnDisk = None,
+    model: o.Model = None,
+    variant: o.Variant = None,
+    dim: o.Dim = None,
+    set: o.Set = None,
+    split: o.Split = None,
     json: o.Json = False,
 ) -> None:
-    """What is in a file: size, components, degrees, faults, and the memory that learning it takes."""
+    """What is in a file: size, components, degrees, faults, and the memory and time that learning it takes."""
     from graphtune.cli.data import DataOptions, LabelOptions
-    from graphtune.cli.inspect import inspect, show_inspection
+    from graphtune.cli.inspect import InspectOptions, inspect, show_inspection
 
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
-    data = DataOptions(edges, *read, about, features, strict)
+    data = DataOptions(edges, *read, about, features, strict, on_disk)
+    asked = InspectOptions(data, model, variant, dim, tuple(set or ()), split)
     talk = Talk(json)
-    talk.run(lambda: inspect(data, talk), show_inspection)
+    talk.run(lambda: inspect(asked, talk), show_inspection)
 
 
 @app.command()
 def embed(
     edges: o.Edges,
     out: o.Out,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="deepwalk, node2vec, line, netmf, prone, gcn, graphsage, gat, bprmf, lightgcn; complex, distmult, "
-            "transe, rotate for triples; or package.module:Class. Unless given: deepwalk, or complex, or lightgcn for "
-            "events.",
-            rich_help_panel=o.LEARNING,
-            show_default=False,
-        ),
-    ] = None,
-    variant: Annotated[
-        str | None,
-        typer.Option(
-            "--variant",
-            metavar="base|enhanced",
-            help="Of deepwalk, node2vec, line: base samples; enhanced factorises and smooths, in closed form.",
-            rich_help_panel=o.LEARNING,
-            show_default=False,
-        ),
-    ] = None,
-    dim: Annotated[
-        int | None, typer.Option("--dim", help="Numbers a node.", rich_help_panel=o.LEARNING, show_default=False)
-    ] = None,
+    model: o.Model = None,
+    variant: o.Variant = None,
+    dim: o.Dim = None,
     seed: o.Seed = 0,
     set: o.Set = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            "--split",
-            metavar="7:2:1|none",
-            help="Train, validation, test; 7:2:1 unless given. none learns every edge.",
-            rich_help_panel=o.LEARNING,
-            show_default=False,
-        ),
-    ] = None,
+    split: o.Split = None,
     by: Annotated[
         str | None,
         typer.Option(
@@ -154,6 +131,7 @@ def embed(
     kind: o.Kind = None,
     features: o.Features = None,
     strict: o.Strict = False,
+    on_disk: o.OnDisk = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     log: o.Log = None,
@@ -169,7 +147,7 @@ def embed(
 
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
-    data = DataOptions(edges, *read, about, features, strict)
+    data = DataOptions(edges, *read, about, features, strict, on_disk)
     place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
     asked = EmbedOptions(data, place, model, variant, dim, seed, split, by, start, tuple(set or ()))
     talk = Talk(json, quiet)

@@ -21,7 +21,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "embed": (EmbedOptions, OutOptions),
     "finetune": (FinetuneOptions, OutOptions, LabelOptions),
 }
-FILES = ("edges", "labels", "features", "start", "out", "directory")
+FILES = ("edges", "labels", "features", "start", "out", "directory", "on_disk")
 Config = dict[str, dict[str, Any]]
 
 

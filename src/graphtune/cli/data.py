@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphtune.check import ArgumentError, DataError, bad, one_of
+from graphtune.clean import summary
 from graphtune.cli.settings import nearest
 from graphtune.cli.talk import Talk
+from graphtune.disk import has_graph, load_graph
 from graphtune.findings import Report
 from graphtune.graph import Graph
 from graphtune.io import read_edges, read_events, read_features, read_labels, read_triples
@@ -54,6 +56,7 @@ class DataOptions:
         labels: labels in a file of their own.
         features: a file of node features.
         strict: refuse data in which anything would be changed.
+        on_disk: the directory to keep the graph in, for one that does not fit into memory.
     """
 
     edges: str
@@ -69,11 +72,12 @@ class DataOptions:
     labels: LabelOptions = LabelOptions()
     features: str | None = None
     strict: bool = False
+    on_disk: str | None = None
 
     @property
     def kind(self) -> str | None:
-        """A key of DEFAULT_MODEL; None for a data set by name, which must be read to know."""
-        if self.edges.startswith(NAMED):
+        """A key of DEFAULT_MODEL; None for a data set by name or a directory, which must be read to know."""
+        if self.edges.startswith(NAMED) or has_graph(self.edges):
             return None
         return "triples" if self.triples else "edges" if self.events is None else "events"
 
@@ -148,9 +152,12 @@ def split_data(data: Data, how: str | None, by: str | None, seed: int) -> Split 
     """
     if by is not None and data.kind != "events":
         raise bad("--by", "embed", "left out for data that are no events", by, "Give --events user,item,time.")
-    if how == NO_SPLIT:
+    if how == NO_SPLIT or (how is None and data.graph.on_disk):
         return None
-    ratios = RATIOS if how is None else _ratios(how)
+    if data.graph.on_disk:
+        fix = "Parts of a graph would be in memory; to have them, read the file without --on-disk."
+        raise bad("--split", "embed", "none for a graph on disk", how, fix)
+    ratios = RATIOS if how is None else ratios_of(how)
     if how is None and by is None and data.published is not None:
         split = data.published
     elif data.kind == "events":
@@ -211,13 +218,29 @@ def known_dataset(name: str) -> str:
 def _from_file(options: DataOptions) -> Data:
     if options.triples and options.events is not None:
         raise bad("--events", "graphtune", "left out where --triples is given", options.events)
-    graph, report = _triples(options) if options.triples else _events_or_edges(options)
+    if options.on_disk is not None and (options.triples or options.events is not None):
+        raise bad("--on-disk", "graphtune", "left out for triples and events", options.on_disk)
+    if has_graph(options.edges):
+        graph, report = _directory(options)
+    else:
+        graph, report = _triples(options) if options.triples else _events_or_edges(options)
     graph, of_labels = with_labels(graph, options.labels, options.strict)
     reports = [report, *of_labels]
     if options.features is not None:
         graph, report = read_features(options.features, graph, node_kind=options.labels.kind, strict=options.strict)
         reports.append(report)
     return Data(graph, tuple(reports))
+
+
+def _directory(options: DataOptions) -> tuple[Graph, Report]:
+    """A graph that `--on-disk` made, or `graphtune.save_graph`."""
+    given = ("triples", "events", "columns", "directed", "weight", "time", "delimiter", "header", "on_disk")
+    for name in given:
+        if getattr(options, name) not in (None, False):
+            what = "left out for a graph in a directory, which is read already"
+            raise bad(f"--{name.replace('_', '-')}", "graphtune", what, getattr(options, name))
+    graph = load_graph(options.edges)
+    return graph, Report(options.edges).add([], **summary(graph))
 
 
 def _triples(options: DataOptions) -> tuple[Graph, Report]:
@@ -272,6 +295,7 @@ def _edges(options: DataOptions) -> tuple[Graph, Report]:
         time=options.time,
         label=options.label_attribute,
         strict=options.strict,
+        on_disk=options.on_disk,
     )
 
 
@@ -288,7 +312,12 @@ def _delimiter(options: DataOptions) -> str | None:
     return None if options.delimiter is None else DELIMITERS.get(options.delimiter, options.delimiter)
 
 
-def _ratios(text: str) -> tuple[float, float, float]:
+def ratios_of(text: str) -> tuple[float, float, float]:
+    """The ratios of train, validation and test that a text such as "7:2:1" spells.
+
+    Raises:
+        ArgumentError: it spells none.
+    """
     try:
         train, valid, test = map(float, text.split(":"))
     except ValueError:

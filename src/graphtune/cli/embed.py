@@ -12,11 +12,13 @@ from graphtune.check import bad
 from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_file, check_pair, read_data, split_data
 from graphtune.cli.judge import natural_task, show_evaluation
 from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
+from graphtune.cli.room import needed, ratios_for, warning
 from graphtune.cli.settings import configure, find_variant, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines
 from graphtune.config import TrainConfig
+from graphtune.estimate import Plan as Estimated
 from graphtune.graph import Graph
-from graphtune.models import ClosedForm, Model, Recipe
+from graphtune.models import RECIPES, ClosedForm, Model, Recipe
 from graphtune.split import Split
 from graphtune.store import Record, load
 from graphtune.tasks import NodeClassification, pretrain
@@ -149,11 +151,20 @@ def _plan(options: EmbedOptions, talk: Talk) -> Plan:
     split = split_data(data, options.split, options.by, config.seed)
     found, why = find_variant(name, options.variant, data.graph if split is None else split.train)
     recipe, _ = configure(found, settings)
+    _warn(recipe, config, data, options.split, talk)
     by = f" as {type(recipe).__name__} ({why})" if why else ""
     plan = Plan(data, split, recipe, config, name + by)
     _tell_split(split, talk)
     talk.say(f"Learning {plan.chosen}, dim {recipe.dim}, on {plan.learned.num_edges:,} edges")
     return plan
+
+
+def _warn(recipe: Recipe | ClosedForm, config: TrainConfig, data: Data, how: str | None, talk: Talk) -> None:
+    """Say it where the memory that is free will not do."""
+    if type(recipe) in RECIPES.values():
+        need = needed(Estimated.of(recipe, config), data.graph, ratios_for(data, how), timed=False)
+        if not need["fits"]:
+            talk.say(warning(need))
 
 
 def _tell_split(split: Split | None, talk: Talk) -> None:

@@ -1,41 +1,56 @@
-"""`graphtune inspect`: what is in a file, and what learning it would take. Imports no torch."""
+"""`graphtune inspect`: what is in a file, and what learning it would take. Imports torch only to ask for a model."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psutil
-import scipy.sparse as sp
 
-from graphtune.cli.data import DEFAULT_MODEL, DataOptions, read_data
+from graphtune.cli.data import DEFAULT_MODEL, DataOptions, check_pair, read_data
+from graphtune.cli.room import amount, duration, needed, ratios_for, warning
 from graphtune.cli.talk import Talk, lines
+from graphtune.estimate import USUAL, Plan
 from graphtune.findings import Finding, Report
 from graphtune.graph import Graph
+from graphtune.kernels.memory import blocks
 
-# Of the default model of each kind of data: its dim, and how many tables [N, dim] are held at once (weights, gradients,
-# optimiser state, the best weights, a checkpoint being written, the embeddings of every layer).
-DIMS = {"deepwalk": 128, "complex": 200, "lightgcn": 64}
-COPIES = {"deepwalk": 8, "complex": 8, "lightgcn": 18}
-EDGE_BYTES = 80  # an edge in the graph, its train part and their neighbour lists
-PAIR_NUMBERS = 1 << 26  # at most, of the pairs that are scored at once in link prediction
 TOP = 3
+AT_ONCE = 1 << 22
 
 
-def inspect(options: DataOptions, talk: Talk) -> dict[str, Any]:
+@dataclass(frozen=True)
+class InspectOptions:
+    """What `graphtune inspect` is asked.
+
+    Attributes:
+        data: the graph.
+        model, variant, dim, set, split: of the run whose cost is asked for; as in `graphtune embed`.
+    """
+
+    data: DataOptions
+    model: str | None = None
+    variant: str | None = None
+    dim: int | None = None
+    set: tuple[str, ...] = ()
+    split: str | None = None
+
+
+def inspect(options: InspectOptions, talk: Talk) -> dict[str, Any]:
     """Read and clean, and describe what is left."""
-    data = read_data(options, Talk(talk.json, quiet=True))
-    graph, model = data.graph, DEFAULT_MODEL[data.kind]
-    size = estimated_bytes(graph, model)
+    data = read_data(options.data, Talk(talk.json, quiet=True))
+    graph, model = data.graph, options.model or DEFAULT_MODEL[data.kind]
+    check_pair(model, data.kind)
+    plan = _plan(options, model, graph)
     return {
-        "source": options.edges,
+        "source": options.data.edges,
         "kind": data.kind,
         "directed": graph.directed,
         "size": data.reports[0].summary,
         "has": [name for name in ("weight", "time", "features", "labels", "targets", "texts") if _has(graph, name)],
         "degrees": degrees(graph),
         "reports": [_report(report) for report in data.reports],
-        "embed": {"model": model, "dim": DIMS[model], "bytes": size, "bytes_free": psutil.virtual_memory().available},
+        "embed": {"model": model, "dim": plan.dim, **needed(plan, graph, ratios_for(data, options.split))},
     }
 
 
@@ -51,15 +66,20 @@ def show_inspection(result: dict[str, Any]) -> None:
         lines(f"Degrees of {kind}s: {d['least']:,} to {d['most']:,}, median {d['median']:g}, mean {d['mean']:.2f};"
               f" highest: {highest}")  # fmt: skip
     need = result["embed"]
-    room = f"{_size(need['bytes'])} beyond the program itself; {_size(need['bytes_free'])} are free here"
-    lines(f"`graphtune embed` would learn {need['model']}, dim {need['dim']}: about {room}", "")
+    room = f"{amount(need['bytes'])} beyond the program itself; {amount(need['bytes_free'])} are free here"
+    lines(f"`graphtune embed` would learn {need['model']}, dim {need['dim']}: about {room}")
+    lines(f"and roughly {duration(need['seconds'])} of training, all {need['epochs']} epochs of it", "")
+    if not need["fits"]:
+        lines(str(warning(need)), "")
     for report in result["reports"]:
         lines(f"Found in {report['source']}:", *(f"  {text}" for text in report["lines"]))
 
 
 def degrees(graph: Graph) -> dict[str, Any]:
     """Of each kind of node: least, median, mean and most edges, and the nodes that have most."""
-    degree = np.bincount(graph.edges.ravel(), minlength=graph.num_nodes)
+    degree = np.zeros(graph.num_nodes, dtype=np.int64)
+    for ends in blocks(*graph.edges, size=AT_ONCE):
+        degree += np.bincount(np.concatenate(ends), minlength=graph.num_nodes)
     found = {}
     for kind in graph.ids.kinds:
         rows = np.array(graph.ids.rows(kind))
@@ -76,16 +96,14 @@ def degrees(graph: Graph) -> dict[str, Any]:
     return found
 
 
-def estimated_bytes(graph: Graph, model: str) -> int:
-    """Memory of `graphtune embed` with the default model, beyond what the program itself takes; to within a half."""
-    scores = {
-        "deepwalk": 12 * min(10 * graph.num_edges * DIMS[model], PAIR_NUMBERS),  # 100 candidates for a tenth of edges
-        "complex": 4 * 3 * 1024 * graph.num_nodes,  # a batch against every node, in three arrays
-        "lightgcn": 8 * 1024 * len(graph.ids.blocks[-1]),  # a batch of users against every item
-    }
-    features = graph.features
-    held = 0 if features is None else (features.data.nbytes * 2 if sp.issparse(features) else features.nbytes)
-    return 4 * COPIES[model] * DIMS[model] * graph.num_nodes + EDGE_BYTES * graph.num_edges + scores[model] + held
+def _plan(options: InspectOptions, model: str, graph: Graph) -> Plan:
+    """The usual one without torch where nothing is asked for."""
+    if options.dim is None and options.variant is None and not options.set and model in USUAL:
+        return USUAL[model]
+    from graphtune.cli.settings import configure, find_variant, parse_settings
+
+    settings = parse_settings(options.set, "inspect", {"dim": options.dim})
+    return Plan.of(*configure(find_variant(model, options.variant, graph)[0], settings))
 
 
 def _has(graph: Graph, name: str) -> bool:
@@ -103,7 +121,3 @@ def _report(report: Report) -> dict[str, Any]:
 
 def _finding(finding: Finding) -> dict[str, Any]:
     return {"what": finding.what, "count": finding.count, "action": finding.action, "examples": list(finding.examples)}
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):.1f} MB"

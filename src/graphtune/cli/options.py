@@ -18,7 +18,8 @@ Edges: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="EDGES",
-        help="A file: csv, tsv, txt (also .gz), .parquet, .graphml, .gml, .mat or .npz; or dataset:NAME.",
+        help="A file: csv, tsv, txt (also .gz), .parquet, .graphml, .gml, .mat or .npz; dataset:NAME; or "
+        "a DIR of --on-disk.",
     ),
 ]
 Json: TypeAlias = Annotated[bool, _option("--json", help="One JSON object on stdout, and nothing else there.")]
@@ -35,6 +36,40 @@ Kind: TypeAlias = Annotated[
 Set: TypeAlias = Annotated[
     list[str] | None,
     _option("--set", metavar="KEY=VALUE", help="A setting, such as epochs=5; may be repeated.", panel=LEARNING),
+]
+Model: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="deepwalk, node2vec, line, netmf, prone, gcn, graphsage, gat, bprmf, lightgcn; complex, distmult, "
+        "transe, rotate for triples; or package.module:Class. Unless given: deepwalk, or complex, or lightgcn for "
+        "events.",
+        rich_help_panel=LEARNING,
+        show_default=False,
+    ),
+]
+Variant: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--variant",
+        metavar="base|enhanced",
+        help="Of deepwalk, node2vec, line: base samples; enhanced factorises and smooths, in closed form.",
+        rich_help_panel=LEARNING,
+        show_default=False,
+    ),
+]
+Dim: TypeAlias = Annotated[
+    int | None, typer.Option("--dim", help="Numbers a node.", rich_help_panel=LEARNING, show_default=False)
+]
+Split: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="7:2:1|none",
+        help="Train, validation, test; 7:2:1 unless given. none learns every edge.",
+        rich_help_panel=LEARNING,
+        show_default=False,
+    ),
 ]
 
 Triples: TypeAlias = Annotated[bool, _option("--triples", help="The file holds triples (h, r, t).", panel=DATA)]
@@ -69,6 +104,10 @@ Features: TypeAlias = Annotated[
 ]
 Strict: TypeAlias = Annotated[
     bool, _option("--strict", help="Refuse data in which anything must be dropped or merged.", panel=DATA)
+]
+OnDisk: TypeAlias = Annotated[
+    str | None,
+    _option("--on-disk", metavar="DIR", help="Keep the graph there: for edges that memory does not hold.", panel=DATA),
 ]
 Labels: TypeAlias = Annotated[
     str | None, _option("--labels", metavar="FILE", help="Labels of nodes: a line `id,label` each.", panel=LABELS)

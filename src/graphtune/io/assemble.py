@@ -176,6 +176,7 @@ def finish(
     Raises:
         DataError: cleaning leaves no edge, or `strict` and something was changed.
     """
+    pa.default_memory_pool().release_unused()  # what reading took, which Arrow would keep for itself
     graph, cleaned = clean(graph, cleaning)
     report = Report(source).add([*findings, *cleaned.findings], **cleaned.summary)
     if strict:

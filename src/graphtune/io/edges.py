@@ -11,12 +11,14 @@ import numpy as np
 
 from graphtune.check import bad, one_of
 from graphtune.clean import LOOK_ONLY, STANDARD, Cleaning
+from graphtune.disk import MEMORY
 from graphtune.findings import Report
 from graphtune.graph import Graph
 from graphtune.io.assemble import Shape, build_graph, finish, part_sizes, read_rows
 from graphtune.io.layout import TextOptions
 from graphtune.io.matrices import MATRIX_FILES, read_matrix_file
 from graphtune.io.networks import NETWORK_FILES, read_network_file
+from graphtune.io.ondisk import read_on_disk
 from graphtune.io.tables import Column, Table, as_parts, as_path, frame_table, open_table, suffix_of
 
 EDGES = Shape("read_edges", ("source", "target"), ("source", "target"), ("source", "target"))
@@ -39,6 +41,8 @@ def read_edges(
     label: str | None = None,
     cleaning: Cleaning = STANDARD,
     strict: bool = False,
+    on_disk: str | Path | None = None,
+    memory: int = MEMORY,
 ) -> tuple[Graph, Report]:
     """A graph from a list of edges, or from a file that holds a whole graph; which, the name of the file tells.
 
@@ -49,6 +53,10 @@ def read_edges(
 
     Malformed lines (a wrong number of columns, a missing id, a weight that is no number) are dropped, counted
     and shown in the report, and so is what cleaning finds.
+
+    With `on_disk` the edges are never in memory at once: they go from a text or Parquet file to a directory, part by
+    part, and the graph maps them. Malformed rows, self-loops and repeats are found there as in memory. Weights are
+    read; times, relations, components and unusual degrees are not.
 
     Args:
         path: the file.
@@ -61,6 +69,9 @@ def read_edges(
         label: the attribute of nodes in .graphml and .gml that holds their class; None: not read.
         cleaning: what to merge and drop.
         strict: raise where anything would be dropped, merged or otherwise changed.
+        on_disk: a directory to keep the graph in, which `load_graph` opens later; None for memory. It is new or empty,
+            or holds the graph of this very file, unchanged and read in the same way, which is opened then.
+        memory: with `on_disk`, bytes that a pass over the edges may take beyond some 50 for every id.
 
     Returns:
         The cleaned graph, and the report of all that was found.
@@ -73,6 +84,12 @@ def read_edges(
     columns = {"source": source, "target": target, "weight": weight, "time": time, "relation": relation}
     options = TextOptions(delimiter, header, comment)
     suffix = suffix_of(path)
+    if on_disk is not None:
+        if suffix in (*NETWORK_FILES, *MATRIX_FILES):
+            raise bad("on_disk", "read_edges", f"left out for a {suffix} file, which is read as a whole", str(on_disk))
+        options.check("read_edges")
+        shape = replace(EDGES, directed=bool(directed))
+        return read_on_disk(path, on_disk, options, {**columns, "label": label}, shape, cleaning, strict, memory)
     if suffix in NETWORK_FILES:
         _refuse(suffix, delimiter=delimiter, header=header, source=source, target=target)
         attributes = {role: columns[role] for role in ("weight", "time", "relation")}

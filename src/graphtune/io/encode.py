@@ -45,7 +45,7 @@ def encode_ids(columns: Sequence[pa.ChunkedArray], source: str) -> Encoded:
     if not chunks:
         return Encoded(pa.array([], pa.int64()), np.zeros(0, dtype=np.int64))
     ids, codes = _distinct(chunks)
-    ids, row, findings = _settle(ids) if pa.types.is_string(ids.type) else (*_ascending(ids), ())
+    ids, row, findings = settle(ids) if pa.types.is_string(ids.type) else (*_ascending(ids), ())
     rows = np.concatenate(codes, dtype=np.int64)
     if not np.array_equal(row, np.arange(len(row))):
         rows = np.append(row, -1)[rows]  # code -1, a null, takes the last
@@ -65,6 +65,15 @@ def encode_classes(columns: Sequence[pa.ChunkedArray], source: str) -> tuple[np.
     order = pc.sort_indices(encoded.ids).to_numpy()
     place = np.append(np.argsort(order), -1)
     return place[encoded.rows], tuple(map(str, encoded.ids.take(pa.array(order)).to_pylist()))
+
+
+def id_texts(column: pa.ChunkedArray, source: str) -> pa.ChunkedArray:
+    """The ids of a column as text, empty where they are missing.
+
+    Raises:
+        DataError: the column holds neither text nor whole numbers.
+    """
+    return _text_or_integers(column, source).cast(pa.string()).fill_null("")
 
 
 def _text_or_integers(column: pa.ChunkedArray, source: str) -> pa.ChunkedArray:
@@ -129,7 +138,7 @@ def _ascending(ids: pa.Array) -> tuple[pa.Array, np.ndarray]:
     return ordered, pc.index_in(ids, ordered).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _settle(text: pa.Array) -> tuple[pa.Array, np.ndarray, tuple[Finding, ...]]:
+def settle(text: pa.Array) -> tuple[pa.Array, np.ndarray, tuple[Finding, ...]]:
     """The ids that distinct texts stand for, for each text the place of its id, and what was noted."""
     ids = pc.utf8_trim_whitespace(text)
     missing = pc.or_(pc.equal(ids, ""), pc.match_substring_regex(ids, r"[\r\n]"))

@@ -42,8 +42,12 @@ class TextTable:
         """
         data = open_buffer(path)
         layout = find_layout(data, options, named, path.name)
-        data = data.slice(layout.start)
-        return cls(path.name, layout, options, _single_spaces(data) if layout.delimiter == " " else data)
+        return cls.of(path.name, layout, options, data.slice(layout.start))
+
+    @classmethod
+    def of(cls, source: str, layout: Layout, options: TextOptions, data: pa.Buffer) -> TextTable:
+        """Lines of data whose layout is known."""
+        return cls(source, layout, options, _single_spaces(data) if layout.delimiter == " " else data)
 
     @property
     def names(self) -> tuple[str, ...]:

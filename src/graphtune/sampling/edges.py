@@ -10,10 +10,13 @@ import numpy as np
 import torch
 
 from graphtune.batch import Batch
-from graphtune.graph import Graph
+from graphtune.graph import CSR, Graph
 from graphtune.kernels.alias import Alias
 from graphtune.kernels.negatives import unknown_targets
-from graphtune.sampling.noise import Negatives, noise_weights
+from graphtune.kernels.walks import random_walks
+from graphtune.sampling.noise import Negatives, noise_weights, weight_tables
+
+Edges = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # source, target, relation: each [B]
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class EdgeSampler:
 
     Undirected edges come once in each direction; edges with relations come forwards (relation r) and backwards
     (relation r + R) when `reciprocal`. Targets are drawn from the kind of node that the edges point to.
+
+    Of a graph on disk no array [E] is read into memory: a source is drawn by the weight of its edges and a neighbour by
+    the weight of theirs, which together draws edges by weight, with replacement, as many as there are.
 
     Attributes:
         graph: the edges to learn.
@@ -41,35 +47,44 @@ class EdgeSampler:
 
     @property
     def num_batches(self) -> int:
-        return -(-len(self._source) // self.batch_size)
+        return -(-self._count // self.batch_size)
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         stream = np.random.PCG64([self.seed, epoch])
         rng = np.random.Generator(stream)
-        order = rng.permutation(len(self._source)) if self._weighted is None else None
+        order = None if self._is_drawn or self._weighted is not None else rng.permutation(self._count)
         start = stream.state
         for number in range(first, self.num_batches):
             stream.state = start
             stream.advance((number + 1) << 64)  # a stretch of the stream for each batch, far longer than it needs
-            yield self._batch(self._examples(number, order, rng), rng)
+            yield self._batch(*self._edges(epoch, number, order, rng), rng)
 
-    def _examples(self, number: int, order: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
-        """Which edges stand in a batch: the next of the order, or drawn by weight."""
+    def _edges(self, epoch: int, number: int, order: np.ndarray | None, rng: np.random.Generator) -> Edges:
+        """Source, target and relation of a batch: the next of the order, or drawn by weight."""
         begin = number * self.batch_size
-        if self._weighted is None:
-            assert order is not None
-            return order[begin : begin + self.batch_size]
-        return self._weighted.draw(min(self.batch_size, len(self._source) - begin), int(rng.integers(2**62)))
+        size = min(self.batch_size, self._count - begin)
+        if self._is_drawn:
+            csr = self._drawn_from
+            source = self._strength.draw(size, int(rng.integers(2**62)))
+            lists = csr.indptr, csr.indices, self._tables
+            steps = random_walks(*lists, source, 2, seed=self.seed, first_walk=epoch * self._count + begin)
+            return source, steps[:, 1].astype(np.int64), None
+        if order is None:
+            assert self._weighted is not None
+            which = self._weighted.draw(size, int(rng.integers(2**62)))
+        else:
+            which = order[begin : begin + size]
+        return self._source[which], self._target[which], None if self._relation is None else self._relation[which]
 
-    def _batch(self, which: np.ndarray, rng: np.random.Generator) -> Batch:
-        source, target = self._source[which], self._target[which]
-        relation = None if self._relation is None else torch.from_numpy(self._relation[which])
+    def _batch(
+        self, source: np.ndarray, target: np.ndarray, relation: np.ndarray | None, rng: np.random.Generator
+    ) -> Batch:
         negative = self._draw(source, rng)
         return Batch(
             source=torch.from_numpy(source),
             target=torch.from_numpy(target),
             negative=None if negative is None else torch.from_numpy(negative),
-            relation=relation,
+            relation=None if relation is None else torch.from_numpy(relation),
         )
 
     def _draw(self, source: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
@@ -87,6 +102,28 @@ class EdgeSampler:
             drawn = self._noise.draw(int(np.prod(shape)), seed).reshape(shape)
             return drawn + low if low else drawn
         return rng.integers(low, high, shape)
+
+    @property
+    def _count(self) -> int:
+        """Examples in an epoch."""
+        return len(self._drawn_from.indices) if self._is_drawn else len(self._source)
+
+    @property
+    def _is_drawn(self) -> bool:
+        return self.graph.on_disk and self.graph.relation is None
+
+    @property
+    def _drawn_from(self) -> CSR:
+        return self.graph.adjacency("out")
+
+    @cached_property
+    def _strength(self) -> Alias:
+        csr = self._drawn_from
+        return Alias(csr.degree if csr.weight is None else self.graph.strength("out"))
+
+    @cached_property
+    def _tables(self) -> tuple[np.ndarray, np.ndarray] | None:
+        return weight_tables(self._drawn_from)
 
     @cached_property
     def _source(self) -> np.ndarray:

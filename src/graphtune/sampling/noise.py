@@ -1,4 +1,4 @@
-"""Noise: which targets stand against the true ones, and how they are drawn. N nodes, K negatives."""
+"""Noise: which targets stand against the true ones, and what else draws by weight. N nodes, M entries, K negatives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphtune.graph import Graph
+from graphtune.graph import CSR, Graph
+from graphtune.kernels.alias import alias_rows
 
 NOISE_POWER = 0.75
 
@@ -20,6 +21,13 @@ def flattened(frequency: np.ndarray) -> np.ndarray:
     """[N] frequency^0.75; uniform where all are 0."""
     weights = frequency**NOISE_POWER
     return weights if weights.sum() > 0 else np.ones(len(weights))
+
+
+def weight_tables(csr: CSR) -> tuple[np.ndarray, np.ndarray] | None:
+    """(accept, other), each [M]: the alias tables of the rows, from disk where they lie there; None unweighted."""
+    if csr.weight is None or csr.alias is not None:
+        return csr.alias
+    return alias_rows(csr.indptr, csr.weight)
 
 
 @dataclass(frozen=True)

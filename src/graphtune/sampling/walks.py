@@ -10,9 +10,10 @@ import numpy as np
 
 from graphtune.batch import WalkBatch
 from graphtune.graph import Graph
-from graphtune.kernels.alias import Alias, alias_rows
+from graphtune.kernels.alias import Alias
+from graphtune.kernels.csr import has_parallel
 from graphtune.kernels.walks import random_walks, windows
-from graphtune.sampling.noise import flattened
+from graphtune.sampling.noise import flattened, weight_tables
 
 COUNTED = 1 << 21  # steps
 COUNTED_AT_ONCE = 1 << 18  # walks
@@ -94,14 +95,11 @@ class WalkSampler:
     def _simple(self) -> bool:
         """Whether every edge leads back and none is parallel to another."""
         csr = self.graph.adjacency("out")
-        same = np.diff(csr.indices, prepend=-1) == 0
-        same[csr.indptr[:-1][csr.indptr[:-1] < len(same)]] = False
-        return not self.graph.directed and not same.any()
+        return not self.graph.directed and not has_parallel(csr.indptr, csr.indices)
 
     @cached_property
     def _alias(self) -> tuple[np.ndarray, np.ndarray] | None:
-        csr = self.graph.adjacency("out")
-        return None if csr.weight is None else alias_rows(csr.indptr, csr.weight)
+        return weight_tables(self.graph.adjacency("out"))
 
     @cached_property
     def _visits(self) -> np.ndarray:

@@ -1,0 +1,159 @@
+"""Bytes that learning holds at once, beyond the program itself, counted array by array.
+
+Axes: N nodes, E edges, c examples an epoch, M entries of neighbour lists, B batch, K negatives, D dim.
+"""
+
+from __future__ import annotations
+
+from graphtune.estimate.plan import Plan, Size
+from graphtune.estimate.steps import GNNS, gnn_layers, step_bytes
+
+CANDIDATES, WATCHED = 100, 5000  # of link prediction: pairs an edge, and edges that are scored during training
+SCORED = 1 << 26  # numbers of the rows that are scored at once
+QUERIES = {"triples": 512, "events": 1024}  # that are scored at once against every target
+ALIAS = 48  # bytes an outcome, while the table of a distribution is made
+STATES = {"sgd": 0, "adagrad": 1, "adamw": 2}  # arrays of an optimiser for each array of weights
+WALKERS, CLOSED_FORMS = ("DeepWalk", "Node2Vec"), ("NetMF", "ProNE")
+RELATIONAL = ("ComplEx", "DistMult", "TransE", "RotatE")
+Stages = dict[str, int]
+
+
+def training_memory(plan: Plan, size: Size) -> Stages:
+    """Bytes at the peak of each stage of `pretrain` on a graph, the graph included and mapped files left out.
+
+    Args:
+        plan: what is learned.
+        size: of the graph that it learns from.
+    """
+    held = size.edge_bytes + size.ids + size.features + weight_bytes(plan, size)
+    stages = _walk_stages(plan, size) if plan.model in WALKERS else _edge_stages(plan, size)
+    return {name: held + more for name, more in stages.items()}
+
+
+def embedding_memory(plan: Plan, size: Size, ratios: tuple[float, float, float] | None) -> Stages:
+    """Bytes at the peak of each stage of `graphtune embed`, from the graph on that was read.
+
+    Args:
+        plan: what is learned.
+        size: of the whole graph.
+        ratios: of train, validation and test; None where every edge is learned.
+    """
+    if ratios is None:
+        training = training_memory(plan, size)
+        return {**training, "checkpoint": training["training"] + _checkpoint(plan, size, 1)}
+    train, valid, test = (share / sum(ratios) for share in ratios)
+    learned, known = size.part(train), size.part(train + valid)
+    whole = size.edge_bytes + size.edges  # and the part of each edge
+    training = {name: whole + more for name, more in training_memory(plan, learned).items()}
+    stays = training["training"] + size.part(valid).edge_bytes + known.edge_bytes + weight_bytes(plan, size)
+    judged = stays + list_bytes(known, size.directed) + size.part(test).edge_bytes + size.edge_bytes
+    return {
+        "split": size.ids + size.features + whole + 56 * size.edges,
+        **training,
+        "validation": stays + _known(known) + _scores(plan, size, min(WATCHED, round(valid * size.edges))),
+        "checkpoint": stays + list_bytes(known, size.directed) + _checkpoint(plan, size, 2),
+        "evaluation": judged + _known(size) + _scores(plan, size, round(test * size.edges)),
+    }
+
+
+def weight_bytes(plan: Plan, size: Size) -> int:
+    """Of the model's own numbers."""
+    table = 4 * size.nodes * plan.dim
+    if plan.model in (*WALKERS, *CLOSED_FORMS):
+        return 2 * table
+    if plan.model == "LINE":
+        return {"first": 2, "second": 4, "both": 3}[plan.options["order"]] * table // 2
+    if plan.model in RELATIONAL:
+        return table + 8 * size.relations * plan.dim
+    if plan.model in GNNS:
+        widths = gnn_layers(plan, size)
+        own = 0 if size.width else 4 * size.nodes * int(plan.options["hidden"])
+        return own + sum(4 * (a + 1) * b for a, b in widths)
+    return table
+
+
+def list_bytes(size: Size, directed: bool, making: bool = False) -> int:
+    """Of neighbour lists, while they are made or when they stand; 0 on disk but for what is a number a node."""
+    entries = size.edges * (1 if directed else 2)
+    if size.on_disk:
+        return 24 * size.nodes if making else 0
+    each = 4 + 4 * size.weighted
+    return (48 * size.nodes + 2 * each * entries) if making else (8 * size.nodes + each * entries)
+
+
+def _walk_stages(plan: Plan, size: Size) -> Stages:
+    """DeepWalk and node2vec: lists, the tables to draw from, and two batches of walks, one made and one learned."""
+    lists = list_bytes(size, size.directed)
+    batch = plan.config.batch_size * int(plan.options["walk_length"]) * 4 * (2 + int(plan.options["negatives"]))
+    alias, making = (8 * size.entries, 16 * size.entries) if size.weighted and not size.on_disk else (0, 0)
+    order = 16 * size.nodes  # of the nodes that walks start from
+    return {
+        "neighbour lists": list_bytes(size, size.directed, making=True),
+        "drawing tables": lists + max(making, alias + ALIAS * size.nodes) + order + batch,
+        "training": lists + alias + order + 8 * size.nodes + 2 * batch,
+    }
+
+
+def _edge_stages(plan: Plan, size: Size) -> Stages:
+    """Models that learn from edges: their ends twice over, the order of an epoch, and what a step holds."""
+    if plan.model in CLOSED_FORMS:
+        lists = list_bytes(size, size.directed)
+        return {"neighbour lists": list_bytes(size, size.directed, making=True),
+                "training": lists + 12 * size.entries + 4 * size.nodes * (10 * plan.dim)}  # fmt: skip
+    both_ways = size.relations > 0 or not size.directed
+    examples = size.edges * (2 if both_ways else 1)
+    ends = 0 if size.on_disk and not size.relations else examples * 8 * (3 + (size.relations > 0))
+    draws = 0
+    if plan.model == "LINE":
+        draws = 8 * size.nodes + 8 * examples * (size.weighted and not size.on_disk)
+    lists = _graph_of_model(plan, size)
+    weights = weight_bytes(plan, size)
+    kept = 0 if plan.config.optimizer == "sgd" and plan.model == "LINE" else weights * STATES[plan.config.optimizer]
+    stages = {"training": lists + ends + draws + kept + step_bytes(plan, size, weights)}
+    if plan.model == "LINE":
+        stages["drawing tables"] = ends + ALIAS * max(size.nodes, examples * (size.weighted and not size.on_disk))
+    if lists:
+        stages["neighbour lists"] = list_bytes(size, size.directed, making=True)
+    if plan.model == "LightGCN":
+        stages["matrix"] = list_bytes(size, False) + 36 * 2 * size.edges
+    if plan.model in GNNS:
+        stages["edge index"] = list_bytes(size, False) + 40 * 2 * size.edges
+    return stages
+
+
+def _graph_of_model(plan: Plan, size: Size) -> int:
+    """Neighbour lists that are kept, and the matrix that a model propagates over."""
+    both = 2 * size.edges
+    lists = 0
+    if plan.model in (*GNNS, "LightGCN") or plan.options.get("loss") == "bpr":
+        lists = list_bytes(size, size.directed)
+    if plan.model in (*GNNS, "LightGCN") and size.directed:
+        lists += list_bytes(size, False)  # those of both directions beside those out of a node
+    if plan.model == "LightGCN":
+        return lists + 12 * both + 8 * size.nodes
+    return lists + (16 * both + 20 * (both + size.nodes) if plan.model in GNNS else 0)
+
+
+def _known(size: Size) -> int:
+    """The known edges that an evaluation leaves out."""
+    if size.relations:
+        return 6 * 16 * size.edges  # keys of both directions, sorted
+    return list_bytes(size, size.directed, making=True)
+
+
+def _scores(plan: Plan, size: Size, edges: int) -> int:
+    """What scoring the hidden edges takes, all embeddings computed."""
+    table = 4 * size.nodes * plan.dim
+    frozen = 3 * table if plan.model in ("LINE", "LightGCN", *GNNS) else 0
+    if size.relations:
+        return frozen + 3 * 4 * QUERIES["triples"] * size.nodes
+    if size.targets < size.nodes:
+        return frozen + 2 * 4 * QUERIES["events"] * size.targets + 64 * edges
+    pairs = CANDIDATES * edges
+    return frozen + 24 * pairs + 12 * min(pairs * plan.dim, SCORED)
+
+
+def _checkpoint(plan: Plan, size: Size, sets: int) -> int:
+    """A copy of the weights (and of the best ones) and of the optimiser's state, and all once more as it is written."""
+    states = 0 if plan.model in WALKERS or plan.model == "LINE" else STATES[plan.config.optimizer]
+    return 2 * (sets + states) * weight_bytes(plan, size)

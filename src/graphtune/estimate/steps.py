@@ -1,0 +1,55 @@
+"""What one step of an autograd model holds: gradients, and the arrays between weights and loss.
+
+Axes: N nodes, E edges, B batch, K negatives, D dim, H hidden width.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from graphtune.estimate.plan import Plan, Size
+
+GNNS = {"GCN": 2, "GraphSAGE": 2, "GAT": 4}  # arrays [edges, width] that a convolution holds at once
+PROPAGATED = 6  # arrays [N, D] of LightGCN's layers, forwards and backwards
+OF_SCORES = 3  # arrays [B, N] of one-vs-all: logarithms, and two gradients
+OF_ROWS = 6  # arrays of the rows of a batch: gathered, scored, and their gradients
+
+
+def step_bytes(plan: Plan, size: Size, weights: int) -> int:
+    """Beyond the weights and the optimiser's state.
+
+    Args:
+        plan: a model that learns from edges.
+        size: of the graph that it learns from.
+        weights: bytes of the model's own numbers.
+    """
+    count = max(1, size.edges * (1 if size.directed and not size.relations else 2))
+    batch = min(plan.config.batch_size, count)
+    negatives = int(plan.options.get("negatives", 1))
+    if plan.model == "LINE":
+        return 2 * batch * (16 + 4 * negatives) + 8 * batch
+    table = 4 * size.nodes * plan.dim
+    if plan.options.get("loss") in ("one-vs-all", "full-softmax"):
+        return weights + table + OF_SCORES * 4 * batch * size.targets
+    shared = plan.options.get("loss") in ("self-adversarial", "softmax")
+    rows = (2 * batch + negatives) if shared else batch * (2 + negatives)
+    step = weights + OF_ROWS * 4 * rows * plan.dim + shared * OF_ROWS * 4 * batch * negatives
+    if plan.model == "LightGCN":
+        return step + PROPAGATED * table
+    if plan.model in GNNS:
+        return step + _convolutions(plan, size)
+    return step
+
+
+def gnn_layers(plan: Plan, size: Size) -> list[tuple[int, int]]:
+    """Inputs and outputs of each convolution."""
+    hidden, layers = int(plan.options["hidden"]), int(plan.options["layers"])
+    return list(pairwise([size.width or hidden, *[hidden] * (layers - 1), plan.dim]))
+
+
+def _convolutions(plan: Plan, size: Size) -> int:
+    """Activations of all layers, and the messages of the widest; GraphSAGE sends inputs, the others outputs."""
+    layers = gnn_layers(plan, size)
+    sent = [inputs if plan.model == "GraphSAGE" else outputs for inputs, outputs in layers]
+    messages = GNNS[plan.model] * 4 * (2 * size.edges + size.nodes) * max(sent)
+    return messages + sum(4 * 4 * size.nodes * outputs for _, outputs in layers) + 3 * size.features

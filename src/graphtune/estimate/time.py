@@ -1,0 +1,127 @@
+"""Seconds that learning takes, roughly: a moment of the real kernel, or of the products that a model is made of.
+
+Expect a factor of two either way; early stopping ends sooner. Axes: N nodes, E edges, B batch, K negatives, D dim.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from graphtune.estimate.memory import CLOSED_FORMS, WALKERS, list_bytes
+from graphtune.estimate.plan import Plan, Size
+from graphtune.estimate.steps import GNNS, gnn_layers
+
+TRIED_WALKS, TRIED_BYTES = 512, 1 << 26  # of the trial: walks, and bytes of a table
+LIST_SECONDS = 4e-8  # an entry
+STEP_SECONDS = 1e-3  # of a step of autograd beside its products
+PASSES = 12  # over an array of scores or messages, forwards and backwards
+PRODUCT_ENTRY = 2e-10  # seconds of a number in a sparse product, both ways
+
+
+def training_seconds(plan: Plan, size: Size) -> float:
+    """Of `pretrain` on this machine, every epoch of it.
+
+    Args:
+        plan: what is learned.
+        size: of the graph that it learns from.
+    """
+    if plan.model in WALKERS:
+        walks = size.nodes * int(plan.options["walks_per_node"]) * plan.config.epochs
+        return LIST_SECONDS * size.entries + walks * _walk_seconds(plan, size)
+    if plan.model == "LINE":
+        return 2 * size.edges * plan.config.epochs * _edge_seconds(plan, size)
+    if plan.model in CLOSED_FORMS:
+        flops = 40.0 * size.nodes * plan.dim**2 + 200.0 * size.entries * plan.dim
+        return flops * _flop_seconds()
+    return _autograd_seconds(plan, size)
+
+
+def _walk_seconds(plan: Plan, size: Size) -> float:
+    """Of one walk: its steps, its choices and its updates. On tables of the graph's size, or 64 MiB."""
+    from graphtune.kernels.skipgram import train_walks
+    from graphtune.kernels.walks import random_walks, windows
+
+    rows, (source, target) = _tables(plan.dim, size.nodes)
+    rng = np.random.default_rng(0)
+    degree = max(1, size.entries // max(1, size.nodes))
+    indptr = np.arange(rows + 1, dtype=np.int64) * degree
+    indices = np.sort(rng.integers(0, rows, (rows, degree), dtype=np.int32), axis=1).ravel()
+    noise = np.ones(rows, np.float32), np.zeros(rows, np.int32)
+    o = plan.options
+
+    def once() -> None:
+        starts = rng.integers(0, rows, TRIED_WALKS)
+        walks = random_walks(indptr, indices, None, starts, int(o["walk_length"]), o.get("p", 1.0), o.get("q", 1.0))
+        reach, negative = windows(walks, int(o["window"]), int(o["negatives"]), noise)
+        train_walks(source, target, walks, reach, negative, 0.01)
+
+    return _quickest(once) / TRIED_WALKS
+
+
+def _edge_seconds(plan: Plan, size: Size) -> float:
+    """Of one edge of LINE, in every order that is learned."""
+    from graphtune.kernels.skipgram import train_edges
+
+    orders = 2 if plan.options["order"] == "both" else 1
+    rows, (source, target) = _tables(plan.dim // orders, size.nodes)
+    rng, count = np.random.default_rng(0), 1 << 15
+
+    def once() -> None:
+        head, tail = rng.integers(0, rows, (2, count))
+        negative = rng.integers(0, rows, (count // 2, int(plan.options["negatives"])))
+        train_edges(source, target, head, tail, negative, 0.01)
+
+    return _quickest(once) * orders / count
+
+
+def _autograd_seconds(plan: Plan, size: Size) -> float:
+    """Steps times what one takes: dense products, passes over what lies between, sparse products, the optimiser."""
+    examples = size.edges * (1 if size.directed and not size.relations else 2)
+    batch = max(1, min(plan.config.batch_size, examples))
+    steps = -(-examples // batch) * plan.config.epochs
+    table = float(size.nodes * plan.dim)
+    flops = numbers = sparse = 0.0
+    if plan.options.get("loss") in ("one-vs-all", "full-softmax"):
+        flops += 6.0 * batch * size.targets * plan.dim
+        numbers += PASSES * float(batch) * size.targets
+    if plan.model == "LightGCN":
+        sparse += 2.0 * 2 * size.edges * plan.dim * int(plan.options["layers"])
+        numbers += 3.0 * table * int(plan.options["layers"])
+    if plan.model in GNNS:
+        layers = gnn_layers(plan, size)
+        flops += sum(6.0 * size.nodes * a * b for a, b in layers) if not size.width else 0.0
+        numbers += GNNS[plan.model] * 3.0 * (2 * size.edges + size.nodes) * sum(b for _, b in layers)
+    numbers += 6.0 * table + 12.0 * batch * plan.dim * (2 + int(plan.options.get("negatives", 1)) % batch)
+    each = STEP_SECONDS + flops * _flop_seconds() + numbers * _number_seconds() + sparse * PRODUCT_ENTRY
+    return steps * each + (LIST_SECONDS * 2 * size.edges if list_bytes(size, size.directed) else 0.0)
+
+
+def _tables(dim: int, nodes: int) -> tuple[int, np.ndarray]:
+    rows = max(2, min(nodes, TRIED_BYTES // (4 * dim)))
+    return rows, np.full((2, rows, dim), 0.01, dtype=np.float32)
+
+
+def _flop_seconds() -> float:
+    """Of an operation in a product of matrices."""
+    one = np.ones((768, 768), dtype=np.float32)
+    return _quickest(lambda: one @ one) / (2 * 768**3)
+
+
+def _number_seconds() -> float:
+    """Of a number that is read, changed and written."""
+    array = np.ones(1 << 22, dtype=np.float32)
+    return _quickest(lambda: np.add(array, 1.0, out=array)) / len(array)
+
+
+def _quickest(work: Callable[[], object], times: int = 4) -> float:
+    """Seconds of the quickest of some runs, the first left out."""
+    work()
+    taken = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begin)
+    return min(taken)
