@@ -30,6 +30,15 @@ def training_memory(plan: Plan, size: Size) -> Stages:
     return {name: held + more for name, more in stages.items()}
 
 
+def kept_bytes(plan: Plan, size: Size) -> int:
+    """Between two steps of `pretrain`, the graph included: what is drawn from, gradients and the optimiser's state."""
+    training, step = training_memory(plan, size)["training"], 0
+    if plan.model not in (*WALKERS, *CLOSED_FORMS):
+        weights = weight_bytes(plan, size)
+        step = max(0, step_bytes(plan, size, weights) - (0 if plan.model == "LINE" else weights))
+    return training - step
+
+
 def embedding_memory(plan: Plan, size: Size, ratios: tuple[float, float, float] | None) -> Stages:
     """Bytes at the peak of each stage of `graphtune embed`, from the graph on that was read.
 
@@ -40,13 +49,15 @@ def embedding_memory(plan: Plan, size: Size, ratios: tuple[float, float, float] 
     """
     if ratios is None:
         training = training_memory(plan, size)
-        return {**training, "checkpoint": training["training"] + _checkpoint(plan, size, 1)}
+        return {**training, "checkpoint": kept_bytes(plan, size) + _checkpoint(plan, size, 1)}
     train, valid, test = (share / sum(ratios) for share in ratios)
     learned, known = size.part(train), size.part(train + valid)
     whole = size.edge_bytes + size.edges  # and the part of each edge
     training = {name: whole + more for name, more in training_memory(plan, learned).items()}
-    stays = training["training"] + size.part(valid).edge_bytes + known.edge_bytes + weight_bytes(plan, size)
-    judged = stays + list_bytes(known, size.directed) + size.part(test).edge_bytes + size.edge_bytes
+    parts = size.part(valid).edge_bytes + known.edge_bytes + weight_bytes(plan, size)
+    stays = whole + kept_bytes(plan, learned) + parts
+    model = learned.edge_bytes + size.ids + size.features + weight_bytes(plan, size) + _graph_of_model(plan, learned)
+    judged = whole + model + parts + list_bytes(known, size.directed) + size.part(test).edge_bytes + size.edge_bytes
     return {
         "split": size.ids + size.features + whole + 56 * size.edges,
         **training,
@@ -84,7 +95,8 @@ def list_bytes(size: Size, directed: bool, making: bool = False) -> int:
 def _walk_stages(plan: Plan, size: Size) -> Stages:
     """DeepWalk and node2vec: lists, the tables to draw from, and two batches of walks, one made and one learned."""
     lists = list_bytes(size, size.directed)
-    batch = plan.config.batch_size * int(plan.options["walk_length"]) * 4 * (2 + int(plan.options["negatives"]))
+    walks = min(plan.config.batch_size, size.nodes)
+    batch = walks * int(plan.options["walk_length"]) * 4 * (2 + int(plan.options["negatives"]))
     alias, making = (8 * size.entries, 16 * size.entries) if size.weighted and not size.on_disk else (0, 0)
     order = 16 * size.nodes  # of the nodes that walks start from
     return {
@@ -124,7 +136,7 @@ def _edge_stages(plan: Plan, size: Size) -> Stages:
 def _graph_of_model(plan: Plan, size: Size) -> int:
     """Neighbour lists that are kept, and the matrix that a model propagates over."""
     both = 2 * size.edges
-    lists = 0
+    lists = list_bytes(size, size.directed) if plan.model in WALKERS else 0
     if plan.model in (*GNNS, "LightGCN") or plan.options.get("loss") == "bpr":
         lists = list_bytes(size, size.directed)
     if plan.model in (*GNNS, "LightGCN") and size.directed:
