@@ -16,6 +16,7 @@ from graphtune.disk.lists import row_ranges
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels import memory
+from graphtune.kernels.alias import alias_rows
 from graphtune.kernels.memory import blocks, is_mapped, release
 from graphtune.kernels.numbering import Numbering
 from graphtune.sampling import EdgeSampler, Negatives
@@ -69,7 +70,7 @@ def test_a_loaded_graph_is_mapped_and_the_same(tmp_path, monkeypatch, weighted):
     assert all(is_mapped(a) for a in (loaded.edges, loaded.edges[0], loaded.time, csr.indices, csr.indptr))
     assert not any(is_mapped(a) for a in (graph.edges, loaded.edges + 1, np.array(csr.indices)))
     if weighted:
-        accept, other = gt.sampling.alias_rows(csr.indptr, csr.weight)
+        accept, other = alias_rows(csr.indptr, csr.weight)
         assert np.array_equal(accept, csr.alias[0]) and np.array_equal(other, csr.alias[1])
 
 

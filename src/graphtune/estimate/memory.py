@@ -15,6 +15,7 @@ ALIAS = 48  # bytes an outcome, while the table of a distribution is made
 STATES = {"sgd": 0, "adagrad": 1, "adamw": 2}  # arrays of an optimiser for each array of weights
 WALKERS, CLOSED_FORMS = ("DeepWalk", "Node2Vec"), ("NetMF", "ProNE")
 RELATIONAL = ("ComplEx", "DistMult", "TransE", "RotatE")
+COUNTED_AT_ONCE = 1 << 15  # walks, for the frequencies of nodes
 Stages = dict[str, int]
 
 
@@ -30,6 +31,15 @@ def training_memory(plan: Plan, size: Size) -> Stages:
     return {name: held + more for name, more in stages.items()}
 
 
+def kept_bytes(plan: Plan, size: Size) -> int:
+    """Between two steps of `pretrain`, the graph included: what is drawn from, gradients and the optimiser's state."""
+    training, step = training_memory(plan, size)["training"], 0
+    if plan.model not in (*WALKERS, *CLOSED_FORMS):
+        weights = weight_bytes(plan, size)
+        step = max(0, step_bytes(plan, size, weights) - (0 if plan.model == "LINE" else weights))
+    return training - step
+
+
 def embedding_memory(plan: Plan, size: Size, ratios: tuple[float, float, float] | None) -> Stages:
     """Bytes at the peak of each stage of `graphtune embed`, from the graph on that was read.
 
@@ -40,13 +50,15 @@ def embedding_memory(plan: Plan, size: Size, ratios: tuple[float, float, float] 
     """
     if ratios is None:
         training = training_memory(plan, size)
-        return {**training, "checkpoint": training["training"] + _checkpoint(plan, size, 1)}
+        return {**training, "checkpoint": kept_bytes(plan, size) + _checkpoint(plan, size, 1)}
     train, valid, test = (share / sum(ratios) for share in ratios)
     learned, known = size.part(train), size.part(train + valid)
     whole = size.edge_bytes + size.edges  # and the part of each edge
     training = {name: whole + more for name, more in training_memory(plan, learned).items()}
-    stays = training["training"] + size.part(valid).edge_bytes + known.edge_bytes + weight_bytes(plan, size)
-    judged = stays + list_bytes(known, size.directed) + size.part(test).edge_bytes + size.edge_bytes
+    parts = size.part(valid).edge_bytes + known.edge_bytes + weight_bytes(plan, size)
+    stays = whole + kept_bytes(plan, learned) + parts
+    model = learned.edge_bytes + size.ids + size.features + weight_bytes(plan, size) + _graph_of_model(plan, learned)
+    judged = whole + model + parts + list_bytes(known, size.directed) + size.part(test).edge_bytes + size.edge_bytes
     return {
         "split": size.ids + size.features + whole + 56 * size.edges,
         **training,
@@ -58,7 +70,7 @@ def embedding_memory(plan: Plan, size: Size, ratios: tuple[float, float, float] 
 
 def weight_bytes(plan: Plan, size: Size) -> int:
     """Of the model's own numbers."""
-    table = 4 * size.nodes * plan.dim
+    table = 4 * size.nodes * plan.dim // (2 if plan.options.get("table_dtype") == "bfloat16" else 1)
     if plan.model in (*WALKERS, *CLOSED_FORMS):
         return 2 * table
     if plan.model == "LINE":
@@ -84,12 +96,14 @@ def list_bytes(size: Size, directed: bool, making: bool = False) -> int:
 def _walk_stages(plan: Plan, size: Size) -> Stages:
     """DeepWalk and node2vec: lists, the tables to draw from, and two batches of walks, one made and one learned."""
     lists = list_bytes(size, size.directed)
-    batch = plan.config.batch_size * int(plan.options["walk_length"]) * 4 * (2 + int(plan.options["negatives"]))
+    walks = min(plan.config.batch_size, size.nodes)
+    batch = walks * int(plan.options["walk_length"]) * 4 * (2 + int(plan.options["negatives"]))
     alias, making = (8 * size.entries, 16 * size.entries) if size.weighted and not size.on_disk else (0, 0)
     order = 16 * size.nodes  # of the nodes that walks start from
+    counted = 4 * COUNTED_AT_ONCE * int(plan.options["walk_length"]) + 8 * size.nodes
     return {
         "neighbour lists": list_bytes(size, size.directed, making=True),
-        "drawing tables": lists + max(making, alias + ALIAS * size.nodes) + order + batch,
+        "drawing tables": lists + max(making, alias + max(ALIAS * size.nodes, counted)) + order + batch,
         "training": lists + alias + order + 8 * size.nodes + 2 * batch,
     }
 
@@ -124,7 +138,7 @@ def _edge_stages(plan: Plan, size: Size) -> Stages:
 def _graph_of_model(plan: Plan, size: Size) -> int:
     """Neighbour lists that are kept, and the matrix that a model propagates over."""
     both = 2 * size.edges
-    lists = 0
+    lists = list_bytes(size, size.directed) if plan.model in WALKERS else 0
     if plan.model in (*GNNS, "LightGCN") or plan.options.get("loss") == "bpr":
         lists = list_bytes(size, size.directed)
     if plan.model in (*GNNS, "LightGCN") and size.directed:
@@ -144,7 +158,8 @@ def _known(size: Size) -> int:
 def _scores(plan: Plan, size: Size, edges: int) -> int:
     """What scoring the hidden edges takes, all embeddings computed."""
     table = 4 * size.nodes * plan.dim
-    frozen = 3 * table if plan.model in ("LINE", "LightGCN", *GNNS) else 0
+    half = plan.options.get("table_dtype") == "bfloat16"
+    frozen = 3 * table if half or plan.model in ("LINE", "LightGCN", *GNNS) else 0
     if size.relations:
         return frozen + 3 * 4 * QUERIES["triples"] * size.nodes
     if size.targets < size.nodes:

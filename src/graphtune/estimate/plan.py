@@ -104,7 +104,16 @@ EVENTS = TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=
 USUAL = {
     "deepwalk": Plan(
         "DeepWalk",
-        {"dim": 128, "walks_per_node": 10, "walk_length": 40, "window": 10, "negatives": 5, "subsample": 0.0},
+        {
+            "dim": 128,
+            "walks_per_node": 10,
+            "walk_length": 40,
+            "window": 10,
+            "negatives": 5,
+            "restart": 0.0,
+            "subsample": 0.0,
+            "table_dtype": "float32",
+        },
         WALKS,
     ),
     "complex": Plan("ComplEx", {"dim": 200, "loss": "one-vs-all", "negatives": 256}, TRIPLES),

@@ -10,9 +10,10 @@ from itertools import pairwise
 from graphtune.estimate.plan import Plan, Size
 
 GNNS = {"GCN": 2, "GraphSAGE": 2, "GAT": 4}  # arrays [edges, width] that a convolution holds at once
+SHARED = ("self-adversarial", "softmax")  # losses whose negatives a batch shares
 PROPAGATED = 6  # arrays [N, D] of LightGCN's layers, forwards and backwards
 OF_SCORES = 3  # arrays [B, N] of one-vs-all: logarithms, and two gradients
-OF_ROWS = 6  # arrays of the rows of a batch: gathered, scored, and their gradients
+OF_ROWS = 4  # arrays of the rows of a batch: gathered, scored, and their gradients
 
 
 def step_bytes(plan: Plan, size: Size, weights: int) -> int:
@@ -31,7 +32,7 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     table = 4 * size.nodes * plan.dim
     if plan.options.get("loss") in ("one-vs-all", "full-softmax"):
         return weights + table + OF_SCORES * 4 * batch * size.targets
-    shared = plan.options.get("loss") in ("self-adversarial", "softmax")
+    shared = plan.options.get("loss") in SHARED
     rows = (2 * batch + negatives) if shared else batch * (2 + negatives)
     step = weights + OF_ROWS * 4 * rows * plan.dim + shared * OF_ROWS * 4 * batch * negatives
     if plan.model == "LightGCN":

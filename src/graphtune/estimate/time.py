@@ -12,17 +12,18 @@ import numpy as np
 
 from graphtune.estimate.memory import CLOSED_FORMS, WALKERS, list_bytes
 from graphtune.estimate.plan import Plan, Size
-from graphtune.estimate.steps import GNNS, gnn_layers
+from graphtune.estimate.steps import GNNS, SHARED, gnn_layers
 
 TRIED_WALKS, TRIED_BYTES = 512, 1 << 26  # of the trial: walks, and bytes of a table
 LIST_SECONDS = 4e-8  # an entry
 STEP_SECONDS = 1e-3  # of a step of autograd beside its products
+GATHERED = 12.0  # passes over a message: gathered and added up at random places, forwards and backwards
 PASSES = 12  # over an array of scores or messages, forwards and backwards
 PRODUCT_ENTRY = 2e-10  # seconds of a number in a sparse product, both ways
 
 
 def training_seconds(plan: Plan, size: Size) -> float:
-    """Of `pretrain` on this machine, every epoch of it.
+    """Of `pretrain` on this machine, every epoch of it, without validation.
 
     Args:
         plan: what is learned.
@@ -93,8 +94,11 @@ def _autograd_seconds(plan: Plan, size: Size) -> float:
     if plan.model in GNNS:
         layers = gnn_layers(plan, size)
         flops += sum(6.0 * size.nodes * a * b for a, b in layers) if not size.width else 0.0
-        numbers += GNNS[plan.model] * 3.0 * (2 * size.edges + size.nodes) * sum(b for _, b in layers)
-    numbers += 6.0 * table + 12.0 * batch * plan.dim * (2 + int(plan.options.get("negatives", 1)) % batch)
+        numbers += GNNS[plan.model] * GATHERED * (2 * size.edges + size.nodes) * sum(b for _, b in layers)
+    negatives, shared = int(plan.options.get("negatives", 1)), plan.options.get("loss") in SHARED
+    flops += 6.0 * batch * negatives * plan.dim * shared
+    rows = 2 * batch + negatives if shared else batch * (2 + negatives)
+    numbers += 6.0 * table + PASSES * float(rows) * plan.dim
     each = STEP_SECONDS + flops * _flop_seconds() + numbers * _number_seconds() + sparse * PRODUCT_ENTRY
     return steps * each + (LIST_SECONDS * 2 * size.edges if list_bytes(size, size.directed) else 0.0)
 
@@ -112,7 +116,7 @@ def _flop_seconds() -> float:
 
 def _number_seconds() -> float:
     """Of a number that is read, changed and written."""
-    array = np.ones(1 << 22, dtype=np.float32)
+    array = np.ones(1 << 24, dtype=np.float32)
     return _quickest(lambda: np.add(array, 1.0, out=array)) / len(array)
 
 

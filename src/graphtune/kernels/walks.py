@@ -227,3 +227,11 @@ def windows(
     arguments = walks, kept, window, *noise, np.uint64(seed), np.int64(first_walk), reach, negative
     in_blocks(_windows, len(walks), *arguments, block=WALKS_A_BLOCK)
     return reach, negative
+
+
+@njit(cache=True, nogil=True)
+def add_visits(walks, visits):
+    """Add to `visits` [N] how often `walks` [W, L] meet each node."""
+    for node in walks.ravel():
+        if node >= 0:
+            visits[node] += 1.0

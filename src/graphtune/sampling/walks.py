@@ -12,11 +12,11 @@ from graphtune.batch import WalkBatch
 from graphtune.graph import Graph
 from graphtune.kernels.alias import Alias
 from graphtune.kernels.csr import has_parallel
-from graphtune.kernels.walks import random_walks, windows
+from graphtune.kernels.walks import add_visits, random_walks, windows
 from graphtune.sampling.noise import flattened, weight_tables
 
 COUNTED = 1 << 21  # steps
-COUNTED_AT_ONCE = 1 << 18  # walks
+COUNTED_AT_ONCE = 1 << 15  # walks
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ class WalkSampler:
         passes = -(-COUNTED // max(1, len(starts) * self.walk_length))
         for begin in range(0, passes * len(starts), COUNTED_AT_ONCE):
             some = starts[np.arange(begin, min(begin + COUNTED_AT_ONCE, passes * len(starts))) % len(starts)]
-            walks = self._walks(some, self.seed + 2, begin)
-            visits += np.bincount(walks[walks >= 0], minlength=len(visits))
+            add_visits(self._walks(some, self.seed + 2, begin), visits)
         return visits / passes
 
     @cached_property

@@ -1,0 +1,91 @@
+"""A graph on disk beside one in memory: reading 20 million edges from text, and their neighbour lists.
+
+A generated power-law graph of 2 million nodes as tab-separated text, with 16 MiB for a pass over it on disk. Each step
+in a process of its own: `read_edges`, then `Graph.adjacency`, which must give the same lists. Memory is the peak of
+resident memory beyond the program itself; of what is on disk the pages of mapped files count too, which the system can
+take back at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import graphtune as gt
+from harness import arguments, finish, peak_resident, power_law_graph, reset_peak, write_edges
+
+PASS = 16 << 20
+
+
+def compile_all() -> None:
+    """Everything once on a small graph."""
+    with tempfile.TemporaryDirectory() as scratch:
+        small = write_edges(power_law_graph(1_000, 10, seed=1), Path(scratch) / "small.txt")
+        gt.read_edges(small)[0].adjacency()
+        gt.read_edges(small, on_disk=Path(scratch) / "graph")[0].adjacency()
+
+
+def one(text: str, directory: str, step: str) -> dict[str, float | str]:
+    """One step in this process: seconds, bytes beyond the program, and what the lists are."""
+    compile_all()
+    before, begin = reset_peak(), time.perf_counter()
+    if step == "lists_on_disk":
+        graph = gt.load_graph(directory, memory=PASS)
+    elif step == "read_on_disk":
+        graph, _ = gt.read_edges(text, on_disk=directory, memory=PASS)
+    else:
+        graph, _ = gt.read_edges(text)
+    lists = ""
+    if step.startswith("lists"):
+        reset_peak()
+        begin = time.perf_counter()
+        graph.adjacency()
+    seconds, peak = time.perf_counter() - begin, peak_resident() - before
+    if step.startswith("lists"):
+        csr = graph.adjacency()
+        lists = hashlib.sha256(csr.indptr.tobytes() + csr.indices.tobytes()).hexdigest()
+    return {"seconds": seconds, "bytes": peak, "edges": graph.num_edges, "lists": lists}
+
+
+def apart(text: Path, directory: Path, step: str) -> dict[str, float | str]:
+    """`one` in a process of its own."""
+    command = [sys.executable, __file__, "--one", step, "--text", str(text), "--directory", str(directory)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    row = json.loads(done.stdout.strip().splitlines()[-1])
+    print(f"{step}: {row['seconds']:.1f} s, {row['bytes'] / 1e6:,.0f} MB beyond the program", flush=True)
+    return row
+
+
+def main() -> None:
+    parser = arguments(__doc__, seeds=1)
+    parser.add_argument("--nodes", type=int, default=2_000_000)
+    parser.add_argument("--make", action="store_true", help="write the text, in this process")
+    parser.add_argument("--one", help="measure this step, in this process")
+    parser.add_argument("--text")
+    parser.add_argument("--directory")
+    args = parser.parse_args()
+    if args.make:
+        write_edges(power_law_graph(args.nodes, 10, seed=0), Path(args.text))
+        return
+    if args.one:
+        print(json.dumps(one(args.text, args.directory, args.one)))
+        return
+    nodes = 20_000 if args.quick else args.nodes
+    with tempfile.TemporaryDirectory() as scratch:
+        text, directory = Path(scratch) / "edges.txt", Path(scratch) / "graph"
+        subprocess.run([sys.executable, __file__, "--make", "--nodes", str(nodes), "--text", str(text)], check=True)
+        rows = {step: apart(text, directory, step) for step in ("read", "read_on_disk", "lists", "lists_on_disk")}
+    if rows["lists"]["lists"] != rows["lists_on_disk"]["lists"]:
+        raise SystemExit("The lists on disk must be those in memory. Got others.")
+    figures = {f"{step}_{unit}": row[unit] for step, row in rows.items() for unit in ("seconds", "bytes")}
+    figures = {name.replace("bytes", "gib"): v / 2**30 if "bytes" in name else v for name, v in figures.items()}
+    finish("on_disk", figures, args, steps=rows)
+
+
+if __name__ == "__main__":
+    main()
