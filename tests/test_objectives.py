@@ -30,7 +30,7 @@ from graphtune.objectives import (
 )
 from graphtune.testing import checkerboard, inverse_relations, two_cliques
 from graphtune.train.schedule import Clock
-from graphtune.train.steps import AutogradStep, FusedStep, make_step
+from graphtune.train.steps import FUSED, AutogradStep, FusedStep, make_step
 
 
 def scrambled(model, seed=0):
@@ -336,3 +336,9 @@ def test_fused_step_equals_autograd(recipe, objective):
 def test_what_the_kernels_do_not_know_takes_autograd(recipe, objective, options):
     config = TrainConfig(**{"optimizer": "sgd", "device": "cpu", **options})
     assert isinstance(make_step(recipe.build(GRAPH), objective, config), AutogradStep)
+
+
+def test_an_option_takes_autograd_unless_the_kernels_are_known_to_obey_it():
+    assert set(TrainConfig.names()) >= FUSED
+    left = set(TrainConfig.names()) - FUSED
+    assert left == {"lr_table", "weight_decay_table", "l1", "l2", "n3", "clip_norm", "precision"}

@@ -403,6 +403,15 @@ def test_resuming_another_model_is_refused(tmp_path):
         train(run=Run(tmp_path, resume=True, quiet=True), recipe=BPRMF(dim=8))
 
 
+def test_a_checkpoint_of_another_version_is_refused(tmp_path):
+    break_off(9, run=Run(tmp_path, quiet=True))
+    with Checkpoints(tmp_path) as store:
+        found = store.latest()
+        store.save(found.step, {name: state for name, state in found.state.items() if name != "best"})
+    with pytest.raises(DataError, match="another version"):
+        train(run=Run(tmp_path, resume=True, quiet=True))
+
+
 def test_resuming_from_other_weights_is_refused(tmp_path):
     start = BPRMF(dim=4).build(checkerboard(), 1)
     training = training_of(BPRMF(dim=4), checkerboard(), SHORT)

@@ -120,6 +120,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
             logger.begin(place.history)
         with Reporter(training.name, total, place.step, run.quiet) as reporter:
             while place.epoch < config.epochs and not best.out_of_patience:
+                place.begin_epoch()
                 model.train()
                 for batch in training.sampler.batches(place.epoch, place.batch):
                     keeper.between_steps(place.step)
@@ -134,7 +135,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
                     _check_weights(model, place, training, config)
                     row |= training.validate(model)
                     best.update(row, model)
-                row["seconds"] = place.lap()
+                row["seconds"] = place.seconds()
                 reporter.metrics(row, training.monitor)
                 for logger in run.loggers:
                     logger.log(row)

@@ -72,6 +72,7 @@ class Keeper:
             return
         self.saved_step = found.step
         try:
+            _check_names(found.state, self.parts)
             for name, part in self.parts.items():
                 part.load_state_dict(found.state[name])
         except MismatchError as error:
@@ -108,7 +109,11 @@ class Place:
         self.epoch = self.batch = self.step = 0
         self.loss = 0.0
         self.history: list[dict[str, Any]] = []
-        self.begun = time.monotonic()
+        self.begun, self.earlier = time.monotonic(), 0.0
+
+    def begin_epoch(self) -> None:
+        """The next epoch begins, or goes on in this process."""
+        self.begun, self.earlier = time.monotonic() - self.earlier, 0.0
 
     def advance(self, loss: float) -> None:
         """One more step, with this loss."""
@@ -124,18 +129,16 @@ class Place:
         self.batch, self.loss = 0, 0.0
         return self.history[-1]
 
-    def lap(self) -> float:
-        """The seconds since the last call; an epoch that was broken off counts with both its parts."""
-        begun, self.begun = self.begun, time.monotonic()
-        return self.begun - begun
+    def seconds(self) -> float:
+        """The time that the epoch has taken; one that was broken off counts with both its parts."""
+        return time.monotonic() - self.begun
 
     def state_dict(self) -> dict[str, Any]:
-        seconds = time.monotonic() - self.begun
-        names = ("epoch", "batch", "step", "loss", "history")
-        return {**{name: getattr(self, name) for name in names}, "seconds": seconds}
+        state = {name: getattr(self, name) for name in ("epoch", "batch", "step", "loss", "history")}
+        return {**state, "seconds": self.seconds() if self.batch else 0.0}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.begun = time.monotonic() - state["seconds"]
+        self.earlier = state["seconds"]
         for name in ("epoch", "batch", "step", "loss", "history"):
             setattr(self, name, state[name])
 
@@ -263,3 +266,11 @@ class Start:
                 "be of a run that started from the same weights. Found another fingerprint. "
                 "Start from the same weights, or begin anew without resume."
             )
+
+
+def _check_names(state: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
+    if state.keys() != parts.keys():
+        raise MismatchError(
+            f"hold the state of {', '.join(parts)}. Found {', '.join(state)}: another version of graphtune made it. "
+            "Go on with that version, or begin anew without resume."
+        )

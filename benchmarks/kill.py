@@ -1,0 +1,305 @@
+"""Runs killed by SIGKILL at random moments and at every point of a commit go on to the very same weights.
+
+The parent imports everything and computes nothing; each run is a fork of it that calls the command line, so that a kill
+costs a second. A killed command is given again with --resume, and its weights are compared with those of a run that
+was left alone. At the points of a commit, which are all calls that change the disk for good, the run replaces a model
+that is there: whenever it dies, that model or the new one must load.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn.linear_model
+import torch
+import torch._inductor
+
+import graphtune as gt
+from graphtune import files
+from graphtune.cli.app import app
+from graphtune.cli.embed import embed
+from graphtune.cli.finetune import finetune
+from graphtune.train.checkpoint import Checkpoints
+from harness import arguments, finish
+
+POINTS = ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir")
+DEADLINE = 120.0  # seconds a run may take
+SMALL = ("--dim", "8", "--set", "deterministic=true", "--set", "patience=0", "--quiet")
+LOADED = (embed, finetune, sklearn.linear_model, torch._inductor)  # imported once, so that no fork has to
+
+
+@dataclass(frozen=True)
+class Family:
+    """A command of one model family.
+
+    Attributes:
+        name: of the family.
+        words: of the command, without --out.
+        long: settings for a run that takes a second or so.
+        short: settings for one of few steps.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    long: tuple[str, ...]
+    short: tuple[str, ...] = ("epochs=2",)
+
+    def command(self, settings: tuple[str, ...], *more: str) -> list[str]:
+        pairs = [word for pair in settings for word in ("--set", pair)]
+        return [*self.words, *pairs, *more]
+
+
+FRIENDS = ("embed", "friends.csv", *SMALL)
+TUNED = ("finetune", "base", "--task", "node-classification", "--labels", "clubs.csv", *SMALL[2:])
+EVENTS = ("embed", "log.csv", "--events", "user,item", *SMALL)
+FAMILIES = (
+    Family("deepwalk", (*FRIENDS, "--model", "deepwalk"), ("epochs=16", "batch_size=64")),
+    Family("line", (*FRIENDS, "--model", "line"), ("epochs=30", "batch_size=64")),
+    Family("gcn", TUNED, ("epochs=20", "batch_size=16")),
+    Family("complex", ("embed", "facts.tsv", "--triples", *SMALL), ("epochs=10", "batch_size=32")),
+    Family("lightgcn", (*EVENTS, "--model", "lightgcn"), ("epochs=20", "batch_size=64")),
+    Family("bprmf", (*EVENTS, "--model", "bprmf"), ("epochs=30", "batch_size=64")),
+)
+
+
+@dataclass
+class Tally:
+    """What came of the kills of one kind."""
+
+    kills: int = 0
+    resumed: int = 0
+    bit_identical: int = 0
+    lost_directories: int = 0
+    from_checkpoint: int = 0
+    within_epoch: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def judge(self, command: list[str], out: Path, whole: str, of: str) -> None:
+        """Give a killed command again, and compare what comes of it with the weights `whole`."""
+        self.kills += 1
+        epoch_part = where(out)
+        self.from_checkpoint += epoch_part is not None
+        self.within_epoch += bool(epoch_part)
+        code = wait(start([*command, "--resume"], out.with_suffix(".log")))
+        self.resumed += code == 0
+        same = weights(out) == whole
+        self.bit_identical += same
+        if code or not same:
+            self.faults.append(f"{of}: exit code {code}, weights {'the same' if same else 'others'}")
+
+
+def main() -> None:
+    parser = arguments(__doc__, seeds=1)
+    parser.add_argument("--kills", type=int, default=6, help="kills at random moments, a family and seed")
+    parser.add_argument("--points", type=int, default=6, help="kills at points of a commit, a family; 0 for all")
+    parser.add_argument("--family", action="append", choices=[f.name for f in FAMILIES], help="only this one")
+    args = parser.parse_args()
+    kills = 1 if args.quick else args.kills
+    tallies: dict[str, Tally] = {}
+    here = os.getcwd()
+    with tempfile.TemporaryDirectory() as place:
+        os.chdir(place)
+        write_data()
+        check(wait(start([*FRIENDS, "--model", "gcn", "--split", "none", "--set", "epochs=2", "--out", "base"])))
+        for family in FAMILIES:
+            if family.name not in (args.family or [family.name]):
+                continue
+            if kills:
+                tallies[f"{family.name}, at random"] = at_random(family, kills, args.seeds)
+            if not args.quick or family.name == "line":
+                tallies[f"{family.name}, at points"] = at_points(family, 2 if args.quick else args.points)
+            print(family.name, *(vars(t) for name, t in tallies.items() if name.startswith(family.name + ",")))
+        os.chdir(here)
+    names = ("kills", "resumed", "bit_identical", "lost_directories", "from_checkpoint", "within_epoch")
+    figures = {name: sum(getattr(tally, name) for tally in tallies.values()) for name in names}
+    finish("kill", figures, args, names[:4], **{name: vars(tally) for name, tally in tallies.items()})
+
+
+def at_random(family: Family, kills: int, seeds: int) -> Tally:
+    """Kills at moments drawn from the time that a run left alone takes, from its first file on."""
+    tally, command = Tally(), family.command(family.long, "--save-every", "0.01", "--out")
+    whole, span = left_alone(command)
+    for seed in range(seeds):
+        rng = random.Random(f"{family.name} {seed}")
+        while tally.kills < kills * (seed + 1):
+            out = Path(f"random-{family.name}-{seed}-{rng.random()}")
+            if killed_after(rng.uniform(0, span), [*command, str(out)], out):
+                tally.judge([*command, str(out)], out, whole, family.name)
+    return tally
+
+
+def at_points(family: Family, kills: int) -> Tally:
+    """Kills before the n-th call that changes the disk, for all n, or for `kills` of them at even distances."""
+    tally, command = Tally(), family.command(family.short, "--out")
+    whole, _ = left_alone(command)
+    old = family.command(("epochs=1",), "--seed", "1", "--out")
+    out = Path(f"count-{family.name}")
+    calls = counted(old, [*command, str(out), "--overwrite"], out)
+    chosen = np.linspace(1, calls, kills + 2).round().astype(int)[1:-1] if kills else range(1, calls + 1)
+    for number in chosen:
+        out = Path(f"points-{family.name}-{number}")
+        check(wait(start([*old, str(out)])))
+        before, words = weights(out), [*command, str(out), "--overwrite"]
+        code = wait(start(words, kill_at=int(number)))
+        if code != -signal.SIGKILL:
+            tally.faults.append(f"{family.name}: call {number} of {calls} was not reached, exit code {code}")
+            continue
+        if not loads(out) or weights(out) not in (before, whole):
+            tally.lost_directories += 1
+        tally.judge(words, out, whole, f"{family.name}, call {number} of {calls}")
+    return tally
+
+
+def left_alone(command: list[str]) -> tuple[str, float]:
+    """The weights of a run that nothing disturbs, and the seconds from its first file to its end."""
+    out = Path(f"whole-{time.monotonic_ns()}")
+    child, begun = start([*command, str(out)]), 0.0
+    while not begun and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        begun = time.monotonic() if (out / "checkpoints").exists() else 0.0
+        time.sleep(0.001)
+    check(wait(child))
+    return weights(out), time.monotonic() - begun
+
+
+def killed_after(seconds: float, command: list[str], out: Path) -> bool:
+    """Run a command and kill it so long after its first file; whether it was still running."""
+    child, begun = start(command), None
+    while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if begun is None and (out / "checkpoints").exists():
+            begun = time.monotonic()
+        if begun is not None and time.monotonic() - begun >= seconds:
+            os.kill(child, signal.SIGKILL)
+            break
+        time.sleep(0.0005)
+    return wait(child) == -signal.SIGKILL
+
+
+def counted(old: list[str], command: list[str], out: Path) -> int:
+    """How many calls that change the disk a command makes where it replaces the model that `old` makes."""
+    check(wait(start([*old, str(out)])))
+    check(wait(start(command, count_to=Path("count"))))
+    return int(Path("count").read_text())
+
+
+def start(words: list[str], log: Path | None = None, kill_at: int = 0, count_to: Path | None = None) -> int:
+    """The process that runs `graphtune WORDS`, a fork of this one.
+
+    Args:
+        words: of the command.
+        log: takes what it prints.
+        kill_at: the number of the call that changes the disk before which it kills itself; 0 for none.
+        count_to: takes the number of those calls.
+    """
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    try:
+        printed = os.open(log or "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        os.dup2(printed, 1), os.dup2(printed, 2)
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
+        calls = watched(kill_at) if kill_at or count_to else iter((0,))
+        code = run(words)
+        if count_to is not None:
+            count_to.write_text(str(next(calls)))
+        os._exit(code)
+    finally:
+        os._exit(70)
+
+
+def run(words: list[str]) -> int:
+    try:
+        app(words)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def watched(kill_at: int) -> Iterator[int]:
+    """Count the calls that change the disk, and kill this process before one; gives the count whenever it is asked."""
+    count = [0]
+
+    def wrap(call: Any) -> Any:
+        def counting(*args: Any, **options: Any) -> Any:
+            count[0] += 1
+            if count[0] == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args, **options)
+
+        return counting
+
+    for name in POINTS:
+        setattr(os, name, wrap(getattr(os, name)))
+    files._swap = wrap(files._swap)
+    return (count[0] for _ in iter(int, 1))
+
+
+def wait(child: int) -> int:
+    """The exit code of a process, or minus the signal that ended it."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def check(code: int) -> None:
+    if code:
+        raise SystemExit(f"A run that nobody killed ended with {code}:\n{Path('log').read_text()[-2000:]}")
+
+
+def where(out: Path) -> float | None:
+    """The batch within the epoch at which a run stands by its newest checkpoint; None without one."""
+    found = Checkpoints(out / "checkpoints").latest()
+    return None if found is None else found.state["place"]["batch"]
+
+
+def weights(out: Path) -> str:
+    path = out / "model.safetensors"
+    return sha256(path.read_bytes()).hexdigest() if path.exists() else "none"
+
+
+def loads(out: Path) -> bool:
+    """Whether the directory holds a whole model, read in a fork: this process computes nothing."""
+    child = os.fork()
+    if child:
+        return wait(child) == 0
+    try:
+        gt.load(out)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def write_data() -> None:
+    """friends.csv with clubs.csv, two groups; facts.tsv, triples; log.csv, events."""
+    rng = random.Random(0)
+    pairs = [(i, j) for i in range(80) for j in range(i) if rng.random() < (0.2 if i // 40 == j // 40 else 0.02)]
+    lines("friends.csv", ["source,target", *(f"n{i},n{j}" for i, j in pairs)])
+    lines("clubs.csv", ["id,label", *(f"n{i},{'left' if i < 40 else 'right'}" for i in range(80))])
+    facts = [f"p{i}\tlives_in\tc{i % 9}" for i in range(150)] + [f"p{i}\tknows\tp{(i + 9) % 150}" for i in range(150)]
+    lines("facts.tsv", facts)
+    lines("log.csv", ["user,item", *(f"u{u},i{i}" for u in range(60) for i in rng.sample(range(40), 10))])
+
+
+def lines(name: str, content: list[str]) -> None:
+    Path(name).write_text("\n".join(content) + "\n")
+
+
+if __name__ == "__main__":
+    main()
