@@ -310,6 +310,9 @@ def test_result_is_that_of_a_training():
     rows = []
 
     class Keep:
+        def begin(self, history):
+            assert history == []
+
         def log(self, row):
             rows.append(row)
 
