@@ -75,12 +75,23 @@ FAMILIES = (
 
 @dataclass
 class Tally:
-    """What came of the kills of one kind."""
+    """What came of the kills of one kind.
+
+    Attributes:
+        kills: how many.
+        resumed: after which the command with --resume ended well.
+        bit_identical: with the weights of a run that was left alone.
+        lost_directories: after which neither the model that was there nor the new one could be loaded.
+        left_behind: after which files of the killed run were still there in the end.
+        from_checkpoint, within_epoch: where the run went on from a checkpoint, and from one within an epoch.
+        faults: what went wrong.
+    """
 
     kills: int = 0
     resumed: int = 0
     bit_identical: int = 0
     lost_directories: int = 0
+    left_behind: int = 0
     from_checkpoint: int = 0
     within_epoch: int = 0
     faults: list[str] = field(default_factory=list)
@@ -95,6 +106,7 @@ class Tally:
         self.resumed += code == 0
         same = weights(out) == whole
         self.bit_identical += same
+        self.left_behind += bool([*out.parent.glob(f".{out.name}.*")] or (out / "checkpoints").exists())
         if code or not same:
             self.faults.append(f"{of}: exit code {code}, weights {'the same' if same else 'others'}")
 
@@ -121,9 +133,9 @@ def main() -> None:
                 tallies[f"{family.name}, at points"] = at_points(family, 2 if args.quick else args.points)
             print(family.name, *(vars(t) for name, t in tallies.items() if name.startswith(family.name + ",")))
         os.chdir(here)
-    names = ("kills", "resumed", "bit_identical", "lost_directories", "from_checkpoint", "within_epoch")
+    names = ("kills", "resumed", "bit_identical", "lost_directories", "left_behind", "from_checkpoint", "within_epoch")
     figures = {name: sum(getattr(tally, name) for tally in tallies.values()) for name in names}
-    finish("kill", figures, args, names[:4], **{name: vars(tally) for name, tally in tallies.items()})
+    finish("kill", figures, args, names[:5], **{name: vars(tally) for name, tally in tallies.items()})
 
 
 def at_random(family: Family, kills: int, seeds: int) -> Tally:
