@@ -1,6 +1,7 @@
 """Seconds that learning takes, roughly: a moment of the real kernel, or of the products that a model is made of.
 
-Expect a factor of two either way; early stopping ends sooner. Axes: N nodes, E edges, B batch, K negatives, D dim.
+Expect a factor of two for what kernels train, for models on torch more: validation is not counted, and early stopping
+ends sooner. Axes: N nodes, E edges, B batch, K negatives, D dim.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ LIST_SECONDS = 4e-8  # an entry
 STEP_SECONDS = 1e-3  # of a step of autograd beside its products
 GATHERED = 12.0  # passes over a message: gathered and added up at random places, forwards and backwards
 PASSES = 12  # over an array of scores or messages, forwards and backwards
+HUNDREDTH = 0x3C24  # 0.01 as bfloat16
 PRODUCT_ENTRY = 2e-10  # seconds of a number in a sparse product, both ways
 
 
@@ -45,7 +47,7 @@ def _walk_seconds(plan: Plan, size: Size) -> float:
     from graphtune.kernels.skipgram import train_walks
     from graphtune.kernels.walks import random_walks, windows
 
-    rows, (source, target) = _tables(plan.dim, size.nodes)
+    rows, (source, target) = _tables(plan, plan.dim, size.nodes)
     rng = np.random.default_rng(0)
     degree = max(1, size.entries // max(1, size.nodes))
     indptr = np.arange(rows + 1, dtype=np.int64) * degree
@@ -67,7 +69,7 @@ def _edge_seconds(plan: Plan, size: Size) -> float:
     from graphtune.kernels.skipgram import train_edges
 
     orders = 2 if plan.options["order"] == "both" else 1
-    rows, (source, target) = _tables(plan.dim // orders, size.nodes)
+    rows, (source, target) = _tables(plan, plan.dim // orders, size.nodes)
     rng, count = np.random.default_rng(0), 1 << 15
 
     def once() -> None:
@@ -103,9 +105,10 @@ def _autograd_seconds(plan: Plan, size: Size) -> float:
     return steps * each + (LIST_SECONDS * 2 * size.edges if list_bytes(size, size.directed) else 0.0)
 
 
-def _tables(dim: int, nodes: int) -> tuple[int, np.ndarray]:
+def _tables(plan: Plan, dim: int, nodes: int) -> tuple[int, np.ndarray]:
     rows = max(2, min(nodes, TRIED_BYTES // (4 * dim)))
-    return rows, np.full((2, rows, dim), 0.01, dtype=np.float32)
+    half = plan.options.get("table_dtype") == "bfloat16"
+    return rows, np.full((2, rows, dim), HUNDREDTH if half else 0.01, dtype=np.uint16 if half else np.float32)
 
 
 def _flop_seconds() -> float:
