@@ -63,7 +63,7 @@ def test_deepwalk_by_hand():
     size = Size(100, 300, 100, ids=800)
     assert training_memory(plan, size) == {
         "neighbour lists": held + 6 * 800 + 2 * 600 * 4,
-        "drawing tables": held + 800 + 600 * 4 + 2 * 800 + (32768 * 4 * 4 + 800) + batch,
+        "drawing tables": held + 800 + 600 * 4 + 2 * 800 + (8192 * 4 * 4 + 800) + batch,
         "training": held + 800 + 600 * 4 + 3 * 800 + 2 * batch,
     }
     halved = Plan("DeepWalk", {**plan.options, "table_dtype": "bfloat16"}, config)

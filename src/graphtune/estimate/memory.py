@@ -15,7 +15,7 @@ ALIAS = 48  # bytes an outcome, while the table of a distribution is made
 STATES = {"sgd": 0, "adagrad": 1, "adamw": 2}  # arrays of an optimiser for each array of weights
 WALKERS, CLOSED_FORMS = ("DeepWalk", "Node2Vec"), ("NetMF", "ProNE")
 RELATIONAL = ("ComplEx", "DistMult", "TransE", "RotatE")
-COUNTED_AT_ONCE = 1 << 15  # walks, for the frequencies of nodes
+COUNTED_AT_ONCE = 1 << 13  # walks, for the frequencies of nodes
 Stages = dict[str, int]
 
 

@@ -16,7 +16,7 @@ from graphtune.kernels.walks import add_visits, random_walks, windows
 from graphtune.sampling.noise import flattened, weight_tables
 
 COUNTED = 1 << 21  # steps
-COUNTED_AT_ONCE = 1 << 15  # walks
+COUNTED_AT_ONCE = 1 << 13  # walks
 
 
 @dataclass(frozen=True)
