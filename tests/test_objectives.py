@@ -341,4 +341,6 @@ def test_what_the_kernels_do_not_know_takes_autograd(recipe, objective, options)
 def test_an_option_takes_autograd_unless_the_kernels_are_known_to_obey_it():
     assert set(TrainConfig.names()) >= FUSED
     left = set(TrainConfig.names()) - FUSED
-    assert left == {"lr_table", "weight_decay_table", "l1", "l2", "n3", "clip_norm", "precision"}
+    which = {"freeze", "unfreeze", "layer_decay", "lr_table", "lora_rank", "adapter"}
+    penalties = {"weight_decay_table", "l1", "l2", "n3", "l2_sp"}
+    assert left == {*which, *penalties, "clip_norm", "precision"}

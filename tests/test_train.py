@@ -25,8 +25,8 @@ from graphtune.testing import checkerboard, equal, snapshot, two_cliques
 from graphtune.train import progress
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.fit import Run, Training, TrainingError, fit
+from graphtune.train.groups import parameter_groups
 from graphtune.train.loggers import CSVLogger, TensorBoardLogger
-from graphtune.train.optim import make_optimizer, parameter_groups
 from graphtune.train.schedule import Clock, rate
 from graphtune.train.steps import AutogradStep, penalty, reduce
 
@@ -135,13 +135,8 @@ def model_with_everything():
 def test_groups():
     model = model_with_everything()
     config = TrainConfig(lr=0.1, lr_table=0.01, lr_head=0.03, weight_decay=0.5, weight_decay_table=0.7)
-    found = {
-        id(parameter): (group["lr"], group["weight_decay"])
-        for group in parameter_groups(model, config)
-        for parameter in group["params"]
-    }
-    by_name = {name: found[id(parameter)] for name, parameter in model.named_parameters()}
-    assert by_name == {
+    groups = parameter_groups(model, config)
+    assert {name: (group.peak, group.decay) for group in groups for name in group.parameters} == {
         "encoder.table.weight": (0.01, 0.7),
         "encoder.convolutions.0.bias": (0.1, 0.0),
         "encoder.convolutions.0.lin.weight": (0.1, 0.5),
@@ -165,7 +160,7 @@ def test_rate_of_zero_freezes(option, part):
 
 def test_nothing_to_train_is_refused():
     with pytest.raises(ArgumentError, match="lr_table"):
-        make_optimizer(BPRMF(dim=4).build(checkerboard()), TrainConfig(lr_table=0.0))
+        train(replace(SHORT, lr_table=0.0))
 
 
 def test_a_graph_without_edges_is_refused():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
 from typing import Any
 
 
@@ -64,6 +65,22 @@ def one_of(argument: str, who: str, value: Any, choices: Iterable[Any]) -> Any:
     if value not in choices:
         raise bad(argument, who, "one of " + ", ".join(map(repr, choices)), value)
     return value
+
+
+def matching(argument: str, who: str, patterns: str, names: Collection[str]) -> set[str]:
+    """The dotted names that match one of `patterns`, which are separated by commas: "*" is any text, and the name of a
+    module stands for all in it.
+
+    Raises:
+        ArgumentError: a pattern matches no name.
+    """
+    found: set[str] = set()
+    for pattern in filter(None, map(str.strip, patterns.split(","))):
+        own = {name for name in names if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")}
+        if not own:
+            raise bad(argument, who, f"patterns that match some of {', '.join(names)}", pattern)
+        found |= own
+    return found
 
 
 def _within(value: float, low: float | None, high: float | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from graphtune.check import integer, number, one_of
+from graphtune.check import bad, integer, number, one_of
 
 OPTIMIZERS = ("adamw", "adagrad", "sgd")
 SCHEDULES = ("constant", "cosine", "exponential", "linear")
@@ -23,10 +23,17 @@ class TrainConfig:
         lr: the peak learning rate.
         lr_table, lr_encoder, lr_head: rates for embedding tables, other encoder and scorer weights, and task heads;
             `lr` where None, 0 freezes.
+        layer_decay: the rate is multiplied by it for each layer below the top, which are heads and scorer.
+        freeze: names of weights that stay as they are, or of modules, separated by commas; "*" stands for any text:
+            "encoder.table,encoder.convolutions.0". No gradient, decay or moment is kept for them.
+        unfreeze: gradual unfreezing (Howard & Ruder, 2018): a layer with d layers above it learns from the share
+            d * unfreeze of the steps on; 0 trains all from the first.
         optimizer: "adamw", "adagrad" or "sgd". Skip-gram and LINE have kernels of their own for plain "sgd" on the CPU:
-            they step example by example, so `lr` is that of word2vec; any penalty or clipping turns them off.
+            they step example by example, so `lr` is that of word2vec; any penalty, clipping or freezing turns them off.
         weight_decay: decay of encoder and head weights (biases and norms are left alone); decoupled with "adamw".
         weight_decay_table: decay of embedding tables.
+        l2_sp: decoupled pull of encoder and scorer back to the weights that training starts from (L2-SP: Li et al.,
+            2018), in place of a decay towards 0.
         l1, l2, n3: penalties on the embedding rows that a batch touches, a row and example:
             l1 * |z|_1, l2 * |z|_2^2, n3 * |z|_3^3 (N3: Lacroix et al., 2018).
         schedule: "constant", "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`.
@@ -35,6 +42,12 @@ class TrainConfig:
         clip_norm: largest norm of the whole gradient; 0 for none.
         eval_every: epochs between validations.
         patience: validations without gain before stopping; 0 never stops early.
+        lora_rank: train the encoder only through factors of this rank on its linear layers (LoRA: Hu et al., 2021),
+            merged into them at the end; 0 for none.
+        lora_alpha: the factors' product counts lora_alpha / lora_rank times.
+        lora_targets: names of the linear layers in the encoder, as patterns like those of `freeze`.
+        adapter: train the encoder only through bottlenecks of this width behind its layers, which stay in the model
+            (Houlsby et al., 2019); 0 for none.
         precision: "fp32", or "bf16" autocast.
         deterministic: one thread in the lock-free kernels and torch's deterministic algorithms.
         device: "auto", "cpu", "cuda" or a torch device name.
@@ -47,9 +60,13 @@ class TrainConfig:
     lr_table: float | None = None
     lr_encoder: float | None = None
     lr_head: float | None = None
+    layer_decay: float = 1.0
+    freeze: str = ""
+    unfreeze: float = 0.0
     optimizer: str = "adamw"
     weight_decay: float = 0.0
     weight_decay_table: float = 0.0
+    l2_sp: float = 0.0
     l1: float = 0.0
     l2: float = 0.0
     n3: float = 0.0
@@ -59,6 +76,10 @@ class TrainConfig:
     clip_norm: float = 0.0
     eval_every: int = 1
     patience: int = 10
+    lora_rank: int = 0
+    lora_alpha: float = 8.0
+    lora_targets: str = "*"
+    adapter: int = 0
     precision: str = "fp32"
     deterministic: bool = False
     device: str = "auto"
@@ -68,14 +89,22 @@ class TrainConfig:
         who = "TrainConfig"
         for name in ("epochs", "batch_size", "eval_every"):
             integer(name, who, getattr(self, name), 1)
-        for name in ("patience", "seed"):
+        for name in ("patience", "seed", "lora_rank", "adapter"):
             integer(name, who, getattr(self, name), 0)
         number("lr", who, self.lr, 0, open_low=True)
         for name in ("lr_table", "lr_encoder", "lr_head"):
             if getattr(self, name) is not None:
                 number(name, who, getattr(self, name), 0)
-        for name in ("weight_decay", "weight_decay_table", "l1", "l2", "n3", "clip_norm"):
+        for name in ("weight_decay", "weight_decay_table", "l2_sp", "l1", "l2", "n3", "clip_norm"):
             number(name, who, getattr(self, name), 0)
+        number("layer_decay", who, self.layer_decay, 0, 1, open_low=True)
+        number("unfreeze", who, self.unfreeze, 0, 1)
+        number("lora_alpha", who, self.lora_alpha, 0, open_low=True)
+        for name in ("freeze", "lora_targets"):
+            if not isinstance(getattr(self, name), str):
+                raise bad(name, who, "text: patterns separated by commas", getattr(self, name))
+        if self.lora_rank and self.adapter:
+            raise bad("adapter", who, "0 where lora_rank is not", self.adapter)
         number("lr_end", who, self.lr_end, 0, 1, open_low=self.schedule == "exponential")
         number("warmup", who, self.warmup, 0, 1)
         one_of("optimizer", who, self.optimizer, OPTIMIZERS)

@@ -179,6 +179,7 @@ def _config(model: Model, record: Record, graph: Graph) -> dict[str, Any]:
     return {
         "recipe": {"name": type(model.recipe).__name__, "options": asdict(model.recipe)},  # type: ignore[call-overload]
         "heads": {name: asdict(head.spec) for name, head in model.heads.items()},  # type: ignore[call-overload]
+        "adapter": model.encoder.adapter_width,
         "outputs": model.outputs,
         "training": record.training,
         "graph": {
@@ -259,6 +260,8 @@ def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequ
     model = _recipe(config["recipe"], recipes).build(graph if split is None else split.observed(TRAIN))
     for name, spec in config["heads"].items():
         model.add_head(name, HeadSpec(**spec))
+    if config.get("adapter"):
+        model.encoder.add_adapters(config["adapter"])
     model.outputs = config["outputs"]
     model.load_state_dict(load_file(str(path / "model.safetensors")))
     model.eval()

@@ -370,6 +370,13 @@ class EncoderContract:
         for name in encoder.table_names:
             assert len(parameters[name]) == self.graph.num_nodes, f"{name} must have a row per node"
 
+    def test_layers_share_out_the_parameters(self, encoder: Encoder) -> None:
+        names = [name for name, _ in encoder.named_parameters()]
+        layers = [[name for name in names if f"{name}.".startswith(f"{layer}.")] for layer in encoder.layer_names]
+        assert all(layers), "every layer must have weights"
+        shared = sorted(name for layer in layers for name in layer)
+        assert not layers or shared == sorted(names), "every weight must be of one layer"
+
     def test_gradient_reaches_every_parameter(self, encoder: Encoder) -> None:
         z = encoder()
         (z * torch.randn(z.shape, generator=torch.Generator().manual_seed(0))).sum().backward()

@@ -32,11 +32,13 @@ class Encoder(nn.Module, ABC):
         dim: D.
         num_nodes: N.
         in_kernels: whether the fused steps know it: rows of a table `weight` and nothing more.
+        adapter_width: of the adapters behind the layers; 0 without.
     """
 
     dim: int
     num_nodes: int
     in_kernels = False
+    adapter_width = 0
 
     @abstractmethod
     def forward(self, nodes: Tensor | None = None) -> Tensor:
@@ -46,6 +48,19 @@ class Encoder(nn.Module, ABC):
     def table_names(self) -> tuple[str, ...]:
         """Names of the parameters with one row per node."""
         return ()
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the layers' modules from the lowest to the highest; none where the encoder is a single layer."""
+        return ()
+
+    def add_adapters(self, width: int, seed: int = 0) -> None:
+        """Put adapters behind the layers, unless there are some of this width already.
+
+        Raises:
+            ArgumentError: the encoder takes none, or has some of another width.
+        """
+        raise bad("adapter", "TrainConfig", f"0: {type(self).__name__} is an encoder that takes none", width)
 
 
 class Scorer(nn.Module):
@@ -372,6 +387,8 @@ class Model(nn.Module):
         twin = (recipe or self.recipe).build(self.graph).to(self.device)
         for name, head in self.heads.items():
             twin.add_head(name, head.spec)  # type: ignore[arg-type]
+        if self.encoder.adapter_width:
+            twin.encoder.add_adapters(self.encoder.adapter_width)
         twin.load_state_dict(self.state_dict())
         twin.outputs = copy.deepcopy(self.outputs)
         return twin

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.models.adapters import Adapter
 from graphtune.models.base import Encoder, Model, Scorer, check_recipe
 from graphtune.models.lookup import Dot, Lookup, Projected
 from graphtune.models.propagation import to_torch_csr, torch_csr
@@ -69,11 +70,11 @@ class GNN(Encoder):
         self.table = None if features is not None else Lookup(graph.num_nodes, hidden, scale=0.1, seed=seed)
         if features is not None:
             self.register_buffer("features", _to_tensor(features, sparse_input), persistent=False)
-        widths = [hidden if features is None else features.shape[1], *[hidden] * (layers - 1), dim]
+        self.widths = [hidden if features is None else features.shape[1], *[hidden] * (layers - 1), dim]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.convolutions = nn.ModuleList(
-                convolution(a, b, i == layers - 1) for i, (a, b) in enumerate(pairwise(widths))
+                convolution(a, b, i == layers - 1) for i, (a, b) in enumerate(pairwise(self.widths))
             )
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
@@ -82,11 +83,28 @@ class GNN(Encoder):
             if number:
                 x = F.relu(x)
             x = convolution(_dropout(x, self.dropout, self.training), self.edge_index)
+            if self.adapter_width:
+                x = convolution.get_submodule("adapter")(x)
         return x if nodes is None else F.embedding(nodes, x)
 
     @property
     def table_names(self) -> tuple[str, ...]:
         return () if self.table is None else ("table.weight",)
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        convolutions = (f"convolutions.{number}" for number in range(len(self.convolutions)))
+        return (*(() if self.table is None else ("table",)), *convolutions)
+
+    def add_adapters(self, width: int, seed: int = 0) -> None:
+        if self.adapter_width not in (0, width):
+            raise bad("adapter", "TrainConfig", f"{self.adapter_width}, the width of those that are there", width)
+        if self.adapter_width:
+            return
+        for number, convolution in enumerate(self.convolutions):
+            adapter = Adapter(self.widths[number + 1], width, seed + number)
+            convolution.add_module("adapter", adapter.to(self.edge_index.device))
+        self.adapter_width = width
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.ids import NodeIds
 from graphtune.models.base import ClosedForm, Model, Recipe
 from graphtune.split import Split
 from graphtune.tasks.base import Task
@@ -18,6 +22,8 @@ from graphtune.tasks.triples import TripleCompletion
 from graphtune.train.fit import Result, Run, Training, fit
 from graphtune.train.stages import Stages
 
+Fixed = Iterable[Any] | Mapping[str, Iterable[Any]]
+
 
 def pretrain(
     recipe: Recipe | ClosedForm,
@@ -25,6 +31,7 @@ def pretrain(
     config: TrainConfig | None = None,
     start: Model | None = None,
     run: Run = Run(),
+    fixed: Fixed | None = None,
 ) -> Result:
     """Learn embeddings from the structure of a graph.
 
@@ -35,28 +42,32 @@ def pretrain(
         config: how to train; what suits the recipe where None.
         start: a model to go on from instead of random weights.
         run: checkpoints, loggers and progress.
+        fixed: ids of nodes whose rows of the tables stay as they are (by kind where ids stand in several).
 
     Raises:
         TrainingError: the loss is no longer finite.
-        ArgumentError: a closed form is given weights to start from.
+        ArgumentError: a closed form is given weights to start from or to fix; an id is unknown.
         LeakError: a part of the split leaks into another.
     """
     config = config or recipe.training()
     graph = data.train if isinstance(data, Split) else data
     task = default_task(data) if isinstance(data, Split) and data.unit == "edge" else None
     if isinstance(recipe, ClosedForm):
-        if start is not None:
-            raise bad("start", "pretrain", f"left out: {type(recipe).__name__} is solved, not trained", "a model")
+        if start is not None or fixed is not None:
+            argument = "start" if start is not None else "fixed"
+            raise bad(argument, "pretrain", f"left out: {type(recipe).__name__} is solved, not trained", "a value")
         return _solve(recipe, graph, task, config, run)
     model = start.copy() if start is not None else recipe.build(graph, config.seed)
     sampler, objective = recipe.pretraining(graph, config)
-    training = Training(type(recipe).__name__, sampler, objective)
+    training = Training(type(recipe).__name__, sampler, objective, fixed=_rows(graph.ids, fixed))
     if task is not None:
-        training = Training(type(recipe).__name__, sampler, objective, task.validate, task.monitor)
+        training = replace(training, validate=task.validate, monitor=task.monitor)
     return fit(model, training, config, run)
 
 
-def finetune(model: Model, task: Task, config: TrainConfig | None = None, run: Run = Run()) -> Result:
+def finetune(
+    model: Model, task: Task, config: TrainConfig | None = None, run: Run = Run(), fixed: Fixed | None = None
+) -> Result:
     """Train a copy of `model` for a task, from the weights it has; tables of bfloat16 become float32.
 
     Args:
@@ -64,17 +75,25 @@ def finetune(model: Model, task: Task, config: TrainConfig | None = None, run: R
         task: what to train for.
         config: how to train; what suits the task where None.
         run: checkpoints, loggers and progress.
+        fixed: ids of nodes whose rows of the tables stay as they are (by kind where ids stand in several).
 
     Raises:
         TrainingError: the loss is no longer finite.
-        ArgumentError: the model and the task do not fit.
+        ArgumentError: the model and the task do not fit, or an id is unknown.
     """
     config = config or task.defaults()
     if model.ids != task.graph.ids:
         fix = "Split the graph that the model was built on, or start a model on this graph from its vectors."
         raise bad("task", "finetune", "on the nodes of the model", f"{len(task.graph.ids)} other nodes", fix)
     tuned = model.copy(_with_whole_tables(model.recipe))
-    return fit(tuned, task.training(tuned, config), config, run)
+    training = replace(task.training(tuned, config), fixed=_rows(model.ids, fixed))
+    return fit(tuned, training, config, run)
+
+
+def _rows(ids: NodeIds, fixed: Fixed | None) -> np.ndarray | None:
+    if isinstance(fixed, Mapping):
+        return np.concatenate([np.empty(0, np.int64), *(ids.index(some, kind) for kind, some in fixed.items())])
+    return None if fixed is None else ids.index(fixed)
 
 
 def _with_whole_tables(recipe: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from graphtune.check import GraphtuneError, bad, integer, number
@@ -14,6 +15,8 @@ from graphtune.config import SAVE_EVERY, TrainConfig
 from graphtune.models.base import Model
 from graphtune.sampling import Sampler
 from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.groups import learning
+from graphtune.train.hold import fingerprint
 from graphtune.train.loggers import Logger
 from graphtune.train.numeric import numeric_mode
 from graphtune.train.progress import Reporter, say
@@ -36,6 +39,7 @@ class Training:
         objective: gives the loss of a batch.
         validate: scores the model on the validation part, or None.
         monitor: the validation metric that decides; larger is better.
+        fixed: rows of every table that stay as they are, or None.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Training:
     objective: Any
     validate: Callable[[Model], dict[str, float]] | None = None
     monitor: str | None = None
+    fixed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
 
     Raises:
         TrainingError: the loss is no longer finite; the last checkpoint stays.
-        ArgumentError: there is nothing to learn from, or every rate is 0.
+        ArgumentError: there is nothing to learn from, every weight is frozen, or an option does not suit the model.
         DataError: the checkpoint belongs to another run, all are damaged, another process is at work in their
             directory, or it cannot be written.
     """
@@ -110,46 +115,49 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
         raise bad("training", "fit", "something to learn from: edges or labelled nodes", "none")
     torch.manual_seed(config.seed)
     model.to(_device(config.device))
-    step = make_step(model, training.objective, config)
     place, best = Place(), Best(training.monitor, config.patience)
-    parts = _parts(model, step, place, best, config, run)
     total = config.epochs * training.sampler.num_batches
-    with numeric_mode(config.deterministic), Keeper(run.checkpoints, parts, run.save_every, run.save_steps) as keeper:
-        keeper.begin(run.resume, lambda text: say(text, run.quiet))
-        for logger in run.loggers:
-            logger.begin(place.history)
-        with Reporter(training.name, total, place.step, run.quiet) as reporter:
-            while place.epoch < config.epochs and not best.out_of_patience:
-                place.begin_epoch()
-                model.train()
-                for batch in training.sampler.batches(place.epoch, place.batch):
-                    keeper.between_steps(place.step)
-                    now = clock(config, place.step, total, place.epoch)
-                    loss = step(batch.to(model.device), now)
-                    _check_finite(loss, now, training, config)
-                    place.advance(loss)
-                    reporter.advance(loss, batch)
-                row = place.end_epoch(config.lr * clock(config, place.step, total, place.epoch).rate)
-                due = place.epoch % config.eval_every == 0 or place.epoch == config.epochs
-                if due and training.validate is not None:
-                    _check_weights(model, place, training, config)
-                    row |= training.validate(model)
-                    best.update(row, model)
-                row["seconds"] = place.seconds()
-                reporter.metrics(row, training.monitor)
-                for logger in run.loggers:
-                    logger.log(row)
-                if due:
-                    keeper.save(place.step)
-    best.put_into(model)
+    with numeric_mode(config.deterministic), learning(model, config):
+        step = make_step(model, training.objective, config, training.fixed)
+        parts = _parts(model, step, place, best, training, config, run)
+        with Keeper(run.checkpoints, parts, run.save_every, run.save_steps) as keeper:
+            keeper.begin(run.resume, lambda text: say(text, run.quiet))
+            for logger in run.loggers:
+                logger.begin(place.history)
+            with Reporter(training.name, total, place.step, run.quiet) as reporter:
+                while place.epoch < config.epochs and not best.out_of_patience:
+                    place.begin_epoch()
+                    model.train()
+                    for batch in training.sampler.batches(place.epoch, place.batch):
+                        keeper.between_steps(place.step)
+                        now = clock(config, place.step, total, place.epoch)
+                        loss = step(batch.to(model.device), now)
+                        _check_finite(loss, now, training, config)
+                        place.advance(loss)
+                        reporter.advance(loss, batch)
+                    row = place.end_epoch(config.lr * clock(config, place.step, total, place.epoch).rate)
+                    due = place.epoch % config.eval_every == 0 or place.epoch == config.epochs
+                    if due and training.validate is not None:
+                        _check_weights(model, place, training, config)
+                        row |= training.validate(model)
+                        best.update(row, model)
+                    row["seconds"] = place.seconds()
+                    reporter.metrics(row, training.monitor)
+                    for logger in run.loggers:
+                        logger.log(row)
+                    if due:
+                        keeper.save(place.step)
+        best.put_into(model)
     model.eval()
     return Result(model, place.history, config, best.epoch or place.epoch, best.out_of_patience)
 
 
-def _parts(model: Model, step: Step, place: Place, best: Best, config: TrainConfig, run: Run) -> dict[str, Part]:
+def _parts(
+    model: Model, step: Step, place: Place, best: Best, training: Training, config: TrainConfig, run: Run
+) -> dict[str, Part]:
     """All that a run consists of, checks first: what is not named here does not survive a break."""
     return {
-        "plan": Plan({**asdict(config), **run.plan}),
+        "plan": Plan({**asdict(config), "fixed": fingerprint(training.fixed), **run.plan}),
         "machine": Machine(model.device, config.deterministic),
         **({} if run.checkpoints is None else {"start": Start(model)}),  # which reads every weight
         "model": model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,13 +13,16 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.objectives import Fused, Losses, Objective
+from graphtune.train.groups import parameter_groups, unfreeze
+from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
 from graphtune.train.schedule import Clock
 
 _STEPPING = ("epochs", "batch_size", "lr", "optimizer", "schedule", "lr_end", "warmup", "eval_every", "patience")
 _WHOLE = ("deterministic", "device", "seed")
 _OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
-FUSED = frozenset((*_STEPPING, *_WHOLE, *_OTHER_WEIGHTS))
+_OF_LORA = ("lora_alpha", "lora_targets")  # they say nothing without lora_rank
+FUSED = frozenset((*_STEPPING, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
 """The options that a fused step obeys, or that cannot concern it."""
 
 
@@ -37,23 +41,30 @@ class Step(Protocol):
 class AutogradStep:
     """Loss, gradient, clipping, optimiser: the reference for every objective."""
 
-    def __init__(self, model: Model, objective: Objective, config: TrainConfig):
+    def __init__(self, model: Model, objective: Objective, config: TrainConfig, fixed: np.ndarray | None = None):
         self.model, self.objective, self.config = model, objective, config
-        self.optimizer = make_optimizer(model, config)
-        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.groups = parameter_groups(model, config)
+        self.optimizer = make_optimizer(self.groups, config)
+        self.parameters = [p for group in self.groups for p in group.parameters.values()]
+        self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
 
     def __call__(self, batch: Any, clock: Clock) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * clock.rate
+        if self.config.unfreeze:
+            unfreeze(self.groups, self.config.unfreeze, clock)
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss(batch)
         value = loss.item()
         if value - value != 0:  # infinite or NaN: leave the weights as they are
             return value
-        loss.backward()
+        self._backward(loss)
+        self.fixed.clear_gradients()
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        self.anchor.pull(self.optimizer.param_groups)
         self.optimizer.step()
+        self.fixed.put_back()
         return value
 
     def loss(self, batch: Any) -> Tensor:
@@ -63,6 +74,13 @@ class AutogradStep:
             losses = self.objective(self.model, batch)
         return reduce(losses, getattr(batch, "weight", None)) + penalty(losses.factors, self.config)
 
+    def _backward(self, loss: Tensor) -> None:
+        if loss.requires_grad:
+            loss.backward()
+        elif not self.config.unfreeze:  # which may begin with layers that this loss does not read
+            fix = "The weights that are not frozen do not enter the loss."
+            raise bad("freeze", "TrainConfig", "such that the loss has something to train", self.config.freeze, fix)
+
     def state_dict(self) -> dict[str, Any]:
         return self.optimizer.state_dict()
 
@@ -71,14 +89,20 @@ class AutogradStep:
 
 
 class FusedStep:
-    """An objective's own in-place SGD. It has no state beyond the weights."""
+    """An objective's own in-place SGD. It has no state beyond the weights.
 
-    def __init__(self, model: Model, objective: Fused, config: TrainConfig):
+    Fixed rows move within a batch, as it steps example by example, and are put back after it.
+    """
+
+    def __init__(self, model: Model, objective: Fused, config: TrainConfig, fixed: np.ndarray | None = None):
         self.model, self.objective, self.config = model, objective, config
+        self.fixed = FixedRows(model, fixed)
 
     def __call__(self, batch: Any, clock: Clock) -> float:
         threads = 1 if self.config.deterministic else None
-        return self.objective.update(self.model, batch, self.config.lr * clock.rate, threads)
+        loss = self.objective.update(self.model, batch, self.config.lr * clock.rate, threads)
+        self.fixed.put_back()
+        return loss
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -87,16 +111,16 @@ class FusedStep:
         pass
 
 
-def make_step(model: Model, objective: Any, config: TrainConfig) -> Step:
-    """The fused step where it does all that the configuration asks, else autograd."""
+def make_step(model: Model, objective: Any, config: TrainConfig, fixed: np.ndarray | None = None) -> Step:
+    """The fused step where it does all that the configuration asks, else autograd; `fixed` rows of tables stay."""
     known = hasattr(objective, "update") and objective.can_update(model)
     if known and is_plain(config) and model.device.type == "cpu":
-        return FusedStep(model, objective, config)
+        return FusedStep(model, objective, config, fixed)
     if any(p.dtype == torch.bfloat16 for p in model.parameters()):
         fix = "Optimisers would lose their small steps in bfloat16."
         what = "float32 unless it trains by plain SGD on the CPU, without penalties"
         raise bad("table_dtype", type(model.recipe).__name__, what, "bfloat16", fix)
-    return AutogradStep(model, objective, config)
+    return AutogradStep(model, objective, config, fixed)
 
 
 def is_plain(config: TrainConfig) -> bool:
