@@ -327,6 +327,8 @@ def test_fused_step_equals_autograd(recipe, objective):
         (LINE(dim=4, order="first"), EdgeProximity(), {"lr_table": 0.01}),
         (LINE(dim=4, order="first"), EdgeProximity(), {"weight_decay_table": 0.01}),
         (LINE(dim=4, order="first"), EdgeProximity(), {"precision": "bf16"}),
+        (LINE(dim=4, order="first"), EdgeProximity(), {"row_dropout": 0.1}),
+        (LINE(dim=4, order="first"), EdgeProximity(label_smoothing=0.1), {}),
         (LINE(dim=4, order="first"), SkipGram(), {}),
         (LINE(dim=4, order="both"), EdgeProximity(), {}),
         (GCN(dim=4), EdgeProximity(), {}),
@@ -341,4 +343,5 @@ def test_what_the_kernels_do_not_know_takes_autograd(recipe, objective, options)
 def test_an_option_takes_autograd_unless_the_kernels_are_known_to_obey_it():
     assert set(TrainConfig.names()) >= FUSED
     left = set(TrainConfig.names()) - FUSED
-    assert left == {"lr_table", "weight_decay_table", "l1", "l2", "n3", "clip_norm", "precision"}
+    dropped = {"row_dropout", "edge_dropout"}
+    assert left == dropped | {"lr_table", "weight_decay_table", "l1", "l2", "n3", "clip_norm", "precision"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from graphtune.check import integer, number, one_of
+from graphtune.check import chance, integer, number, one_of
 
 OPTIMIZERS = ("adamw", "adagrad", "sgd")
 SCHEDULES = ("constant", "cosine", "exponential", "linear")
@@ -29,6 +29,10 @@ class TrainConfig:
         weight_decay_table: decay of embedding tables.
         l1, l2, n3: penalties on the embedding rows that a batch touches, a row and example:
             l1 * |z|_1, l2 * |z|_2^2, n3 * |z|_3^3 (N3: Lacroix et al., 2018).
+        row_dropout: chance of each number of the embedding rows that a loss reads to be 0, the others scaled up; apart
+            from the dropout that a GNN or a head has of its own. Penalties see the rows as they are then.
+        edge_dropout: chance of each edge to be left out of a step, for encoders that pass messages: GCN, GraphSAGE, GAT
+            and LightGCN (DropEdge: Rong et al., 2020).
         schedule: "constant", "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`.
         lr_end: the last rate as a share of `lr` (exponential needs more than 0).
         warmup: share of all steps over which the rate climbs to `lr`.
@@ -53,6 +57,8 @@ class TrainConfig:
     l1: float = 0.0
     l2: float = 0.0
     n3: float = 0.0
+    row_dropout: float = 0.0
+    edge_dropout: float = 0.0
     schedule: str = "constant"
     lr_end: float = 0.0
     warmup: float = 0.0
@@ -78,6 +84,8 @@ class TrainConfig:
             number(name, who, getattr(self, name), 0)
         number("lr_end", who, self.lr_end, 0, 1, open_low=self.schedule == "exponential")
         number("warmup", who, self.warmup, 0, 1)
+        for name in ("row_dropout", "edge_dropout"):
+            chance(name, who, getattr(self, name))
         one_of("optimizer", who, self.optimizer, OPTIMIZERS)
         one_of("schedule", who, self.schedule, SCHEDULES)
         one_of("precision", who, self.precision, PRECISIONS)

@@ -41,8 +41,12 @@ class AutogradStep:
         self.model, self.objective, self.config = model, objective, config
         self.optimizer = make_optimizer(model, config)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        model.row_dropout = config.row_dropout
+        model.encoder.drop_edges(config.edge_dropout, config.seed, 0)
 
     def __call__(self, batch: Any, clock: Clock) -> float:
+        if self.config.edge_dropout:
+            self.model.encoder.drop_edges(self.config.edge_dropout, self.config.seed, clock.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * clock.rate
         self.optimizer.zero_grad(set_to_none=True)
@@ -94,7 +98,7 @@ def make_step(model: Model, objective: Any, config: TrainConfig) -> Step:
         return FusedStep(model, objective, config)
     if any(p.dtype == torch.bfloat16 for p in model.parameters()):
         fix = "Optimisers would lose their small steps in bfloat16."
-        what = "float32 unless it trains by plain SGD on the CPU, without penalties"
+        what = "float32 unless it trains by plain SGD on the CPU, without penalties or dropout"
         raise bad("table_dtype", type(model.recipe).__name__, what, "bfloat16", fix)
     return AutogradStep(model, objective, config)
 
