@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from graphtune.check import chance, integer, number, one_of
 
 OPTIMIZERS = ("adamw", "adagrad", "sgd")
-SCHEDULES = ("constant", "cosine", "exponential", "linear")
+SCHEDULES = ("constant", "cosine", "exponential", "linear", "plateau", "step")
 PRECISIONS = ("fp32", "bf16")
 SAVE_EVERY = 300.0
 """Seconds between checkpoints within an epoch, unless told otherwise."""
@@ -33,9 +33,15 @@ class TrainConfig:
             from the dropout that a GNN or a head has of its own. Penalties see the rows as they are then.
         edge_dropout: chance of each edge to be left out of a step, for encoders that pass messages: GCN, GraphSAGE, GAT
             and LightGCN (DropEdge: Rong et al., 2020).
-        schedule: "constant", "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`.
+        schedule: "constant"; "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`; "step" and "plateau",
+            which fall by a factor now and then, never below `lr_end` * `lr`.
         lr_end: the last rate as a share of `lr` (exponential needs more than 0).
         warmup: share of all steps over which the rate climbs to `lr`.
+        cycles: how often "cosine" falls, each time from `lr` anew (SGDR: Loshchilov & Hutter, 2017).
+        cycle_growth: how many times as long as the one before each cycle is.
+        step_every, step_factor: "step" multiplies the rate by `step_factor` after each such share of the run.
+        plateau_patience, plateau_factor: "plateau" multiplies the rate by `plateau_factor` after so many validations in
+            a row without gain.
         clip_norm: largest norm of the whole gradient; 0 for none.
         eval_every: epochs between validations.
         patience: validations without gain before stopping; 0 never stops early.
@@ -62,6 +68,12 @@ class TrainConfig:
     schedule: str = "constant"
     lr_end: float = 0.0
     warmup: float = 0.0
+    cycles: int = 1
+    cycle_growth: float = 1.0
+    step_every: float = 0.25
+    step_factor: float = 0.1
+    plateau_patience: int = 3
+    plateau_factor: float = 0.5
     clip_norm: float = 0.0
     eval_every: int = 1
     patience: int = 10
@@ -72,7 +84,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         who = "TrainConfig"
-        for name in ("epochs", "batch_size", "eval_every"):
+        for name in ("epochs", "batch_size", "eval_every", "plateau_patience"):
             integer(name, who, getattr(self, name), 1)
         for name in ("patience", "seed"):
             integer(name, who, getattr(self, name), 0)
@@ -83,9 +95,13 @@ class TrainConfig:
         for name in ("weight_decay", "weight_decay_table", "l1", "l2", "n3", "clip_norm"):
             number(name, who, getattr(self, name), 0)
         number("lr_end", who, self.lr_end, 0, 1, open_low=self.schedule == "exponential")
-        number("warmup", who, self.warmup, 0, 1)
+        for name in ("warmup", "step_factor", "plateau_factor"):
+            number(name, who, getattr(self, name), 0, 1)
         for name in ("row_dropout", "edge_dropout"):
             chance(name, who, getattr(self, name))
+        integer("cycles", who, self.cycles, 1, 100)
+        number("cycle_growth", who, self.cycle_growth, 1, 100)
+        number("step_every", who, self.step_every, 0, 1, open_low=True)
         one_of("optimizer", who, self.optimizer, OPTIMIZERS)
         one_of("schedule", who, self.schedule, SCHEDULES)
         one_of("precision", who, self.precision, PRECISIONS)

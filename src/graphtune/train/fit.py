@@ -17,7 +17,7 @@ from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.loggers import Logger
 from graphtune.train.numeric import numeric_mode
 from graphtune.train.progress import Reporter, say
-from graphtune.train.schedule import Clock, clock
+from graphtune.train.schedule import Clock, clock, count_reductions
 from graphtune.train.state import Best, Chance, Keeper, Machine, Part, Place, Plan, Start
 from graphtune.train.steps import Step, make_step
 
@@ -102,7 +102,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
 
     Raises:
         TrainingError: the loss is no longer finite; the last checkpoint stays.
-        ArgumentError: there is nothing to learn from, or every rate is 0.
+        ArgumentError: there is nothing to learn from, every rate is 0, or an option does not fit the model or the task.
         DataError: the checkpoint belongs to another run, all are damaged, another process is at work in their
             directory, or it cannot be written.
     """
@@ -112,6 +112,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     model.to(_device(config.device))
     step = make_step(model, training.objective, config)
     place, best = Place(), Best(training.monitor, config.patience)
+    count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
     parts = _parts(model, step, place, best, config, run)
     total = config.epochs * training.sampler.num_batches
     with numeric_mode(config.deterministic), Keeper(run.checkpoints, parts, run.save_every, run.save_steps) as keeper:
@@ -121,15 +122,16 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
         with Reporter(training.name, total, place.step, run.quiet) as reporter:
             while place.epoch < config.epochs and not best.out_of_patience:
                 place.begin_epoch()
+                lowered = count_reductions(config, place.history, training.monitor)
                 model.train()
                 for batch in training.sampler.batches(place.epoch, place.batch):
                     keeper.between_steps(place.step)
-                    now = clock(config, place.step, total, place.epoch)
+                    now = clock(config, place.step, total, place.epoch, lowered)
                     loss = step(batch.to(model.device), now)
                     _check_finite(loss, now, training, config)
                     place.advance(loss)
                     reporter.advance(loss, batch)
-                row = place.end_epoch(config.lr * clock(config, place.step, total, place.epoch).rate)
+                row = place.end_epoch(config.lr * clock(config, place.step, total, place.epoch, lowered).rate)
                 due = place.epoch % config.eval_every == 0 or place.epoch == config.epochs
                 if due and training.validate is not None:
                     _check_weights(model, place, training, config)
