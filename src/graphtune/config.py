@@ -8,6 +8,7 @@ from graphtune.check import chance, integer, number, one_of
 
 OPTIMIZERS = ("adamw", "adagrad", "sgd")
 SCHEDULES = ("constant", "cosine", "exponential", "linear", "plateau", "step")
+AVERAGES = ("none", "ema", "swa")
 PRECISIONS = ("fp32", "bf16")
 SAVE_EVERY = 300.0
 """Seconds between checkpoints within an epoch, unless told otherwise."""
@@ -45,6 +46,11 @@ class TrainConfig:
         clip_norm: largest norm of the whole gradient; 0 for none.
         eval_every: epochs between validations.
         patience: validations without gain before stopping; 0 never stops early.
+        average: "none"; "ema", the exponential mean of the weights of all steps; or "swa", the mean of those at the
+            ends of epochs (Izmailov et al., 2018). Validations and the result have the mean in place of the weights.
+            Either holds one more copy of all weights, and reads and writes it: "ema" each step, "swa" each epoch.
+        ema_decay: share that the exponential mean keeps a step; less in the first steps, (1 + n) / (10 + n) after n.
+        swa_start: share of the run after which "swa" begins.
         precision: "fp32", or "bf16" autocast.
         deterministic: one thread in the lock-free kernels and torch's deterministic algorithms.
         device: "auto", "cpu", "cuda" or a torch device name.
@@ -77,6 +83,9 @@ class TrainConfig:
     clip_norm: float = 0.0
     eval_every: int = 1
     patience: int = 10
+    average: str = "none"
+    ema_decay: float = 0.999
+    swa_start: float = 0.75
     precision: str = "fp32"
     deterministic: bool = False
     device: str = "auto"
@@ -95,15 +104,16 @@ class TrainConfig:
         for name in ("weight_decay", "weight_decay_table", "l1", "l2", "n3", "clip_norm"):
             number(name, who, getattr(self, name), 0)
         number("lr_end", who, self.lr_end, 0, 1, open_low=self.schedule == "exponential")
-        for name in ("warmup", "step_factor", "plateau_factor"):
+        for name in ("warmup", "step_factor", "plateau_factor", "swa_start"):
             number(name, who, getattr(self, name), 0, 1)
-        for name in ("row_dropout", "edge_dropout"):
+        for name in ("row_dropout", "edge_dropout", "ema_decay"):
             chance(name, who, getattr(self, name))
         integer("cycles", who, self.cycles, 1, 100)
         number("cycle_growth", who, self.cycle_growth, 1, 100)
         number("step_every", who, self.step_every, 0, 1, open_low=True)
         one_of("optimizer", who, self.optimizer, OPTIMIZERS)
         one_of("schedule", who, self.schedule, SCHEDULES)
+        one_of("average", who, self.average, AVERAGES)
         one_of("precision", who, self.precision, PRECISIONS)
 
     @classmethod

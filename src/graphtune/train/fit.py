@@ -13,6 +13,7 @@ from graphtune.check import GraphtuneError, bad, integer, number
 from graphtune.config import SAVE_EVERY, TrainConfig
 from graphtune.models.base import Model
 from graphtune.sampling import Sampler
+from graphtune.train.average import Average, make_average
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.loggers import Logger
 from graphtune.train.numeric import numeric_mode
@@ -77,7 +78,8 @@ class Result:
     """A trained model and how it came about.
 
     Attributes:
-        model: with the weights of the best validation, or the last where nothing was monitored.
+        model: with the weights of the best validation, or the last where nothing was monitored; with their means where
+            the configuration averages.
         history: one row an epoch: epoch, step, loss, lr, seconds, and metrics where validated.
         config: the resolved configuration.
         best_epoch: whose weights the model has.
@@ -111,9 +113,9 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     torch.manual_seed(config.seed)
     model.to(_device(config.device))
     step = make_step(model, training.objective, config)
-    place, best = Place(), Best(training.monitor, config.patience)
+    place, best, average = Place(), Best(training.monitor, config.patience), make_average(model, config)
     count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
-    parts = _parts(model, step, place, best, config, run)
+    parts = _parts(model, step, place, best, average, config, run)
     total = config.epochs * training.sampler.num_batches
     with numeric_mode(config.deterministic), Keeper(run.checkpoints, parts, run.save_every, run.save_steps) as keeper:
         keeper.begin(run.resume, lambda text: say(text, run.quiet))
@@ -130,25 +132,31 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
                     loss = step(batch.to(model.device), now)
                     _check_finite(loss, now, training, config)
                     place.advance(loss)
+                    average.after_step()
                     reporter.advance(loss, batch)
                 row = place.end_epoch(config.lr * clock(config, place.step, total, place.epoch, lowered).rate)
+                average.after_epoch(place.step / total)
                 due = place.epoch % config.eval_every == 0 or place.epoch == config.epochs
                 if due and training.validate is not None:
                     _check_weights(model, place, training, config)
-                    row |= training.validate(model)
-                    best.update(row, model)
+                    with average.shown():
+                        row |= training.validate(model)
+                        best.update(row, model)
                 row["seconds"] = place.seconds()
                 reporter.metrics(row, training.monitor)
                 for logger in run.loggers:
                     logger.log(row)
                 if due:
                     keeper.save(place.step)
+    average.put_into()
     best.put_into(model)
     model.eval()
     return Result(model, place.history, config, best.epoch or place.epoch, best.out_of_patience)
 
 
-def _parts(model: Model, step: Step, place: Place, best: Best, config: TrainConfig, run: Run) -> dict[str, Part]:
+def _parts(
+    model: Model, step: Step, place: Place, best: Best, average: Average, config: TrainConfig, run: Run
+) -> dict[str, Part]:
     """All that a run consists of, checks first: what is not named here does not survive a break."""
     return {
         "plan": Plan({**asdict(config), **run.plan}),
@@ -158,6 +166,7 @@ def _parts(model: Model, step: Step, place: Place, best: Best, config: TrainConf
         "step": step,
         "place": place,
         "best": best,
+        "average": average,
         "chance": Chance(model.device),
     }
 

@@ -18,9 +18,10 @@ from graphtune.train.schedule import Clock
 _STEPPING = ("epochs", "batch_size", "lr", "optimizer", "eval_every", "patience")
 _RATES = ("schedule", "lr_end", "warmup", "cycles", "cycle_growth")
 _FALLS = ("step_every", "step_factor", "plateau_patience", "plateau_factor")
+_MEANS = ("average", "ema_decay", "swa_start")  # taken between two steps, of the tables that the step changed
 _WHOLE = ("deterministic", "device", "seed")
 _OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
-FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_WHOLE, *_OTHER_WEIGHTS))
+FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_WHOLE, *_OTHER_WEIGHTS))
 """The options that a fused step obeys, or that cannot concern it."""
 
 
