@@ -327,6 +327,8 @@ def test_fused_step_equals_autograd(recipe, objective):
         (LINE(dim=4, order="first"), EdgeProximity(), {"lr_table": 0.01}),
         (LINE(dim=4, order="first"), EdgeProximity(), {"weight_decay_table": 0.01}),
         (LINE(dim=4, order="first"), EdgeProximity(), {"precision": "bf16"}),
+        (LINE(dim=4, order="first"), EdgeProximity(), {"row_dropout": 0.1}),
+        (LINE(dim=4, order="first"), EdgeProximity(label_smoothing=0.1), {}),
         (LINE(dim=4, order="first"), SkipGram(), {}),
         (LINE(dim=4, order="both"), EdgeProximity(), {}),
         (GCN(dim=4), EdgeProximity(), {}),
@@ -343,4 +345,4 @@ def test_an_option_takes_autograd_unless_the_kernels_are_known_to_obey_it():
     left = set(TrainConfig.names()) - FUSED
     which = {"freeze", "unfreeze", "layer_decay", "lr_table", "lora_rank", "adapter"}
     penalties = {"weight_decay_table", "l1", "l2", "n3", "l2_sp"}
-    assert left == {*which, *penalties, "clip_norm", "precision"}
+    assert left == {*which, *penalties, "row_dropout", "edge_dropout", "clip_norm", "precision"}

@@ -72,7 +72,7 @@ def same_weights(model, weights):
         {"l2": -1e-3},
         {"patience": -1},
         {"optimizer": "adam"},
-        {"schedule": "step"},
+        {"schedule": "steps"},
         {"schedule": "exponential", "lr_end": 0.0},
         {"warmup": 1.5},
         {"precision": "fp16"},

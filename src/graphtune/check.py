@@ -59,6 +59,14 @@ def number(
     return float(value)
 
 
+def chance(argument: str, who: str, value: Any) -> float:
+    """`value` as a float within [0, 1): a chance that must leave something."""
+    value = number(argument, who, value, 0)
+    if value >= 1:
+        raise bad(argument, who, "a number in [0, 1)", value)
+    return value
+
+
 def one_of(argument: str, who: str, value: Any, choices: Iterable[Any]) -> Any:
     """`value` if it is one of `choices`."""
     choices = list(choices)

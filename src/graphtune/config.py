@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from graphtune.check import bad, integer, number, one_of
+from graphtune.check import bad, chance, integer, number, one_of
 
 OPTIMIZERS = ("adamw", "adagrad", "sgd")
-SCHEDULES = ("constant", "cosine", "exponential", "linear")
+SCHEDULES = ("constant", "cosine", "exponential", "linear", "plateau", "step")
+AVERAGES = ("none", "ema", "swa")
 PRECISIONS = ("fp32", "bf16")
 SAVE_EVERY = 300.0
 """Seconds between checkpoints within an epoch, unless told otherwise."""
@@ -36,9 +37,19 @@ class TrainConfig:
             2018), in place of a decay towards 0.
         l1, l2, n3: penalties on the embedding rows that a batch touches, a row and example:
             l1 * |z|_1, l2 * |z|_2^2, n3 * |z|_3^3 (N3: Lacroix et al., 2018).
-        schedule: "constant", "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`.
+        row_dropout: chance of each number of the embedding rows that a loss reads to be 0, the others scaled up; apart
+            from the dropout that a GNN or a head has of its own. Penalties see the rows as they are then.
+        edge_dropout: chance of each edge to be left out of a step, for encoders that pass messages: GCN, GraphSAGE, GAT
+            and LightGCN (DropEdge: Rong et al., 2020).
+        schedule: "constant"; "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`; "step" and "plateau",
+            which fall by a factor now and then, never below `lr_end` * `lr`.
         lr_end: the last rate as a share of `lr` (exponential needs more than 0).
         warmup: share of all steps over which the rate climbs to `lr`.
+        cycles: how often "cosine" falls, each time from `lr` anew (SGDR: Loshchilov & Hutter, 2017).
+        cycle_growth: how many times as long as the one before each cycle is.
+        step_every, step_factor: "step" multiplies the rate by `step_factor` after each such share of the run.
+        plateau_patience, plateau_factor: "plateau" multiplies the rate by `plateau_factor` after so many validations in
+            a row without gain.
         clip_norm: largest norm of the whole gradient; 0 for none.
         eval_every: epochs between validations.
         patience: validations without gain before stopping; 0 never stops early.
@@ -48,6 +59,11 @@ class TrainConfig:
         lora_targets: names of the linear layers in the encoder, as patterns like those of `freeze`.
         adapter: train the encoder only through bottlenecks of this width behind its layers, which stay in the model
             (Houlsby et al., 2019); 0 for none.
+        average: "none"; "ema", the exponential mean of the weights of all steps; or "swa", the mean of those at the
+            ends of epochs (Izmailov et al., 2018). Validations and the result have the mean in place of the weights.
+            Either holds one more copy of all weights, and reads and writes it: "ema" each step, "swa" each epoch.
+        ema_decay: share that the exponential mean keeps a step; less in the first steps, (1 + n) / (10 + n) after n.
+        swa_start: share of the run after which "swa" begins.
         precision: "fp32", or "bf16" autocast.
         deterministic: one thread in the lock-free kernels and torch's deterministic algorithms.
         device: "auto", "cpu", "cuda" or a torch device name.
@@ -70,9 +86,17 @@ class TrainConfig:
     l1: float = 0.0
     l2: float = 0.0
     n3: float = 0.0
+    row_dropout: float = 0.0
+    edge_dropout: float = 0.0
     schedule: str = "constant"
     lr_end: float = 0.0
     warmup: float = 0.0
+    cycles: int = 1
+    cycle_growth: float = 1.0
+    step_every: float = 0.25
+    step_factor: float = 0.1
+    plateau_patience: int = 3
+    plateau_factor: float = 0.5
     clip_norm: float = 0.0
     eval_every: int = 1
     patience: int = 10
@@ -80,6 +104,9 @@ class TrainConfig:
     lora_alpha: float = 8.0
     lora_targets: str = "*"
     adapter: int = 0
+    average: str = "none"
+    ema_decay: float = 0.999
+    swa_start: float = 0.75
     precision: str = "fp32"
     deterministic: bool = False
     device: str = "auto"
@@ -87,7 +114,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         who = "TrainConfig"
-        for name in ("epochs", "batch_size", "eval_every"):
+        for name in ("epochs", "batch_size", "eval_every", "plateau_patience"):
             integer(name, who, getattr(self, name), 1)
         for name in ("patience", "seed", "lora_rank", "adapter"):
             integer(name, who, getattr(self, name), 0)
@@ -106,9 +133,16 @@ class TrainConfig:
         if self.lora_rank and self.adapter:
             raise bad("adapter", who, "0 where lora_rank is not", self.adapter)
         number("lr_end", who, self.lr_end, 0, 1, open_low=self.schedule == "exponential")
-        number("warmup", who, self.warmup, 0, 1)
+        for name in ("warmup", "step_factor", "plateau_factor", "swa_start"):
+            number(name, who, getattr(self, name), 0, 1)
+        for name in ("row_dropout", "edge_dropout", "ema_decay"):
+            chance(name, who, getattr(self, name))
+        integer("cycles", who, self.cycles, 1, 100)
+        number("cycle_growth", who, self.cycle_growth, 1, 100)
+        number("step_every", who, self.step_every, 0, 1, open_low=True)
         one_of("optimizer", who, self.optimizer, OPTIMIZERS)
         one_of("schedule", who, self.schedule, SCHEDULES)
+        one_of("average", who, self.average, AVERAGES)
         one_of("precision", who, self.precision, PRECISIONS)
 
     @classmethod

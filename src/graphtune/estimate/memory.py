@@ -26,7 +26,7 @@ def training_memory(plan: Plan, size: Size) -> Stages:
         plan: what is learned.
         size: of the graph that it learns from.
     """
-    held = size.edge_bytes + size.ids + size.features + weight_bytes(plan, size)
+    held = size.edge_bytes + size.ids + size.features + weight_bytes(plan, size) + mean_bytes(plan, size)
     stages = _walk_stages(plan, size) if plan.model in WALKERS else _edge_stages(plan, size)
     return {name: held + more for name, more in stages.items()}
 
@@ -57,12 +57,13 @@ def embedding_memory(plan: Plan, size: Size, ratios: tuple[float, float, float] 
     training = {name: whole + more for name, more in training_memory(plan, learned).items()}
     parts = size.part(valid).edge_bytes + known.edge_bytes + weight_bytes(plan, size)
     stays = whole + kept_bytes(plan, learned) + parts
+    aside = weight_bytes(plan, size) if mean_bytes(plan, size) else 0  # the weights, while their mean is judged
     model = learned.edge_bytes + size.ids + size.features + weight_bytes(plan, size) + _graph_of_model(plan, learned)
     judged = whole + model + parts + list_bytes(known, size.directed) + size.part(test).edge_bytes + size.edge_bytes
     return {
         "split": size.ids + size.features + whole + 56 * size.edges,
         **training,
-        "validation": stays + _known(known) + _scores(plan, size, min(WATCHED, round(valid * size.edges))),
+        "validation": stays + aside + _known(known) + _scores(plan, size, min(WATCHED, round(valid * size.edges))),
         "checkpoint": stays + list_bytes(known, size.directed) + _checkpoint(plan, size, 2),
         "evaluation": judged + _known(size) + _scores(plan, size, round(test * size.edges)),
     }
@@ -82,6 +83,12 @@ def weight_bytes(plan: Plan, size: Size) -> int:
         own = 0 if size.width else 4 * size.nodes * int(plan.options["hidden"])
         return own + sum(4 * (a + 1) * b for a, b in widths)
     return table
+
+
+def mean_bytes(plan: Plan, size: Size) -> int:
+    """Of the mean of the weights, float32, where the run averages."""
+    half = plan.options.get("table_dtype") == "bfloat16"
+    return 0 if plan.config.average == "none" else weight_bytes(plan, size) * (2 if half else 1)
 
 
 def list_bytes(size: Size, directed: bool, making: bool = False) -> int:
@@ -171,4 +178,4 @@ def _scores(plan: Plan, size: Size, edges: int) -> int:
 def _checkpoint(plan: Plan, size: Size, sets: int) -> int:
     """A copy of the weights (and of the best ones) and of the optimiser's state, and all once more as it is written."""
     states = 0 if plan.model in WALKERS or plan.model == "LINE" else STATES[plan.config.optimizer]
-    return 2 * (sets + states) * weight_bytes(plan, size)
+    return 2 * ((sets + states) * weight_bytes(plan, size) + mean_bytes(plan, size))

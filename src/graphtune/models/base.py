@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from graphtune.check import bad, integer, number, one_of
 from graphtune.config import TrainConfig
@@ -43,6 +44,15 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         """Embeddings of `nodes` ([n] int64), [n, D]; of all nodes, [N, D], without."""
+
+    def drop_edges(self, share: float, seed: int, step: int) -> None:
+        """Leave a share of the edges out while training, until the next call; which is up to the seed and the step.
+
+        Raises:
+            ArgumentError: the encoder passes no messages over edges, and the share is not 0.
+        """
+        if share:
+            raise bad("edge_dropout", "TrainConfig", f"0 for {type(self).__name__}, which passes no messages", share)
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -234,6 +244,7 @@ class Model(nn.Module):
     Attributes:
         heads: the heads of node tasks, by task name.
         outputs: for each head, what its outputs are called (class names) and how targets were scaled.
+        row_dropout: chance of each number that `rows` and `rows_and_all` give to be 0 in training; set by the engine.
     """
 
     def __init__(self, recipe: Recipe | ClosedForm, encoder: Encoder, scorer: Scorer, graph: Graph):
@@ -244,6 +255,7 @@ class Model(nn.Module):
         self.heads = nn.ModuleDict()
         self.outputs: dict[str, dict[str, Any]] = {}
         self.graph = graph
+        self.row_dropout = 0.0
 
     @property
     def ids(self) -> NodeIds:
@@ -260,10 +272,19 @@ class Model(nn.Module):
     # --- tensors: what objectives and evaluators use ---
 
     def rows(self, *nodes: Tensor) -> list[Tensor]:
-        """Embeddings of several index tensors in one pass of the encoder, each [..., D]."""
+        """Embeddings of several index tensors in one pass of the encoder, each [..., D], as losses read them."""
         flat = torch.cat([n.reshape(-1) for n in nodes])
-        parts = self.encoder(flat).split([n.numel() for n in nodes])
+        parts = self.drop(self.encoder(flat)).split([n.numel() for n in nodes])
         return [part.view(*n.shape, self.dim) for part, n in zip(parts, nodes)]
+
+    def rows_and_all(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of `nodes` [n] and of all nodes in one pass of the encoder, [n, D] and [N, D], as `rows`."""
+        z = self.encoder(None)
+        return self.drop(F.embedding(nodes, z)), self.drop(z)
+
+    def drop(self, z: Tensor) -> Tensor:
+        """In training, each number 0 with the chance `row_dropout` and else scaled by 1 / (1 - chance)."""
+        return F.dropout(z, self.row_dropout) if self.training and self.row_dropout else z
 
     def table_parameters(self) -> dict[str, nn.Parameter]:
         """Parameters with one row per node, by their full name."""

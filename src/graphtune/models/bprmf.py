@@ -44,8 +44,10 @@ class BPRMF:
         return pair_pretraining(graph, config, self.loss, self.negatives)
 
 
-def pair_pretraining(graph: Graph, config: TrainConfig, loss: str, negatives: int) -> tuple[EdgeSampler, Any]:
-    """Edges with the ranking loss by name."""
+def pair_pretraining(
+    graph: Graph, config: TrainConfig, loss: str, negatives: int, label_smoothing: float = 0.0
+) -> tuple[EdgeSampler, Any]:
+    """Edges with the ranking loss by name; `label_smoothing` is for "full-softmax"."""
     if loss == "bpr":
         how = Negatives(negatives, unknown=True)
         return EdgeSampler(graph, config.batch_size, how, seed=config.seed), BPR()
@@ -54,4 +56,4 @@ def pair_pretraining(graph: Graph, config: TrainConfig, loss: str, negatives: in
         return EdgeSampler(graph, config.batch_size, how, seed=config.seed), SampledSoftmax()
     items = graph.ids.rows("item") if graph.is_bipartite_events else range(graph.num_nodes)
     sampler = EdgeSampler(graph, config.batch_size, seed=config.seed)
-    return sampler, OneVsAll(first=items.start, last=items.stop)
+    return sampler, OneVsAll(label_smoothing, items.start, items.stop)

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphtune.check import bad
+from graphtune.check import bad, chance
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.adapters import Adapter
 from graphtune.models.base import Encoder, Model, Scorer, check_recipe
+from graphtune.models.edgedrop import EdgeDropout
 from graphtune.models.lookup import Dot, Lookup, Projected
-from graphtune.models.propagation import to_torch_csr, torch_csr
+from graphtune.models.propagation import symmetric_weights, to_torch_csr, with_self_loops, with_values
 from graphtune.objectives import EdgeProximity
 from graphtune.sampling import EdgeSampler, Negatives
 
@@ -43,9 +44,11 @@ class GNN(Encoder):
         dropout: before each convolution.
         sparse_input: whether the convolution takes sparse features.
         seed: of the start.
+        normalise: give the convolution the symmetric weights of GCN too, with the self-loops they are for.
     """
 
     edge_index: Tensor
+    edge_weight: Tensor
     features: Tensor
 
     def __init__(
@@ -58,14 +61,17 @@ class GNN(Encoder):
         dropout: float,
         sparse_input: bool,
         seed: int = 0,
+        normalise: bool = False,
     ):
         super().__init__()
-        self.num_nodes, self.dim, self.dropout = graph.num_nodes, dim, dropout
-        csr = graph.adjacency("both")
-        source = np.repeat(np.arange(graph.num_nodes), csr.degree)
-        self.register_buffer(
-            "edge_index", torch.from_numpy(np.stack([csr.indices, source]).astype(np.int64)), persistent=False
-        )
+        self.num_nodes, self.dim, self.dropout, self.normalise = graph.num_nodes, dim, dropout, normalise
+        edge_index = _both_directions(graph)
+        if normalise:
+            edge_index = with_self_loops(edge_index, graph.num_nodes)
+            self.register_buffer("edge_weight", symmetric_weights(edge_index, graph.num_nodes), persistent=False)
+        self.register_buffer("edge_index", edge_index, persistent=False)
+        self.edge_dropout: EdgeDropout | None = None
+        self.thinned: tuple[Tensor, ...] | None = None
         features = prepare_features(graph.features)
         self.table = None if features is not None else Lookup(graph.num_nodes, hidden, scale=0.1, seed=seed)
         if features is not None:
@@ -79,13 +85,35 @@ class GNN(Encoder):
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         x = self.features if self.table is None else self.table()
+        edges = self.edges if self.thinned is None or not self.training else self.thinned
         for number, convolution in enumerate(self.convolutions):
             if number:
                 x = F.relu(x)
-            x = convolution(_dropout(x, self.dropout, self.training), self.edge_index)
+            x = convolution(_dropout(x, self.dropout, self.training), *edges)
             if self.adapter_width:
                 x = convolution.get_submodule("adapter")(x)
         return x if nodes is None else F.embedding(nodes, x)
+
+    @property
+    def edges(self) -> tuple[Tensor, ...]:
+        """What a convolution takes beside x: edge_index [2, E], and its weights [E] where they are normalised."""
+        return (self.edge_index, self.edge_weight) if self.normalise else (self.edge_index,)
+
+    def drop_edges(self, share: float, seed: int, step: int) -> None:
+        """Self-loops that normalisation brought stay, and the weights are those of the graph that is left."""
+        if not share:
+            self.thinned = None
+            return
+        own = self.edge_index.shape[1] - (self.num_nodes if self.normalise else 0)
+        edges, loops = self.edge_index[:, :own], self.edge_index[:, own:]
+        if self.edge_dropout is None or self.edge_dropout.edge.device != edges.device:
+            self.edge_dropout = EdgeDropout(edges[0], edges[1], self.num_nodes)
+        edges = edges[:, self.edge_dropout.keep(share, seed, step)]
+        if self.normalise:
+            edges = torch.cat([edges, loops], dim=1)
+            self.thinned = edges, symmetric_weights(edges, self.num_nodes)
+        else:
+            self.thinned = (edges,)
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -132,9 +160,9 @@ class GCN:
         from torch_geometric.nn import GCNConv
 
         def convolution(inputs: int, outputs: int, is_last: bool) -> nn.Module:
-            return GCNConv(inputs, outputs, cached=True)
+            return GCNConv(inputs, outputs, normalize=False)
 
-        return _model(self, graph, convolution, True, seed)
+        return _model(self, graph, convolution, True, seed, normalise=True)
 
     def training(self) -> TrainConfig:
         return gnn_training()
@@ -252,13 +280,22 @@ def prepare_features(features: Any) -> Any:
 
 
 def _check(recipe: Any) -> None:
-    check_recipe(recipe, dim=1, hidden=1, layers=1, negatives=1, dropout=0.0)
-    if recipe.dropout >= 1:
-        raise bad("dropout", type(recipe).__name__, "a number in [0, 1)", recipe.dropout)
+    check_recipe(recipe, dim=1, hidden=1, layers=1, negatives=1)
+    chance("dropout", type(recipe).__name__, recipe.dropout)
 
 
-def _model(recipe: Any, graph: Graph, convolution: Convolution, sparse_input: bool, seed: int) -> Model:
-    encoder = GNN(graph, convolution, recipe.hidden, recipe.dim, recipe.layers, recipe.dropout, sparse_input, seed)
+def _both_directions(graph: Graph) -> Tensor:
+    """[2, M] int64 edges into each node, node after node."""
+    csr = graph.adjacency("both")
+    target = np.repeat(np.arange(graph.num_nodes), csr.degree)
+    return torch.from_numpy(np.stack([csr.indices, target]).astype(np.int64))
+
+
+def _model(
+    recipe: Any, graph: Graph, convolution: Convolution, sparse_input: bool, seed: int, normalise: bool = False
+) -> Model:
+    widths = recipe.hidden, recipe.dim, recipe.layers
+    encoder = GNN(graph, convolution, *widths, recipe.dropout, sparse_input, seed, normalise)
     scorer: Scorer = Projected(recipe.dim, seed) if graph.directed else Dot()
     return Model(recipe, encoder, scorer, graph)
 
@@ -274,5 +311,4 @@ def _dropout(x: Tensor, share: float, training: bool) -> Tensor:
         return F.dropout(x, share, training)
     if not training or share == 0:
         return x
-    values = F.dropout(x.values(), share)
-    return torch_csr(x.crow_indices(), x.col_indices(), values, x.shape)
+    return with_values(x, F.dropout(x.values(), share))

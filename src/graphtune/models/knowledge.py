@@ -23,12 +23,14 @@ def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, see
 
 
 def triple_pretraining(
-    graph: Graph, config: TrainConfig, loss: str, negatives: int, margin: float
+    graph: Graph, config: TrainConfig, loss: str, negatives: int, margin: float, label_smoothing: float = 0.0
 ) -> tuple[EdgeSampler, Any]:
-    """Triples in both directions with the loss by name: against every entity, or against `negatives` of them."""
+    """Triples in both directions with the loss by name: against every entity, or against `negatives` of them.
+    `label_smoothing` is for the first."""
     one_of("loss", "triple_pretraining", loss, LOSSES)
     if loss == "one-vs-all":
-        return EdgeSampler(graph, config.batch_size, None, reciprocal=True, seed=config.seed), OneVsAll()
+        sampler = EdgeSampler(graph, config.batch_size, None, reciprocal=True, seed=config.seed)
+        return sampler, OneVsAll(label_smoothing)
     sampled = Negatives(negatives, shared=True)
     sampler = EdgeSampler(graph, config.batch_size, sampled, reciprocal=True, seed=config.seed)
     return sampler, SelfAdversarial(margin=margin)

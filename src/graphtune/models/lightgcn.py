@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -13,8 +14,9 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Encoder, Model, check_recipe
 from graphtune.models.bprmf import pair_pretraining
+from graphtune.models.edgedrop import EdgeDropout
 from graphtune.models.lookup import Dot, Lookup
-from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr
+from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr, with_values
 from graphtune.sampling import EdgeSampler
 
 
@@ -35,14 +37,28 @@ class Propagation(Encoder):
         self.num_nodes, self.dim, self.layers = graph.num_nodes, dim, layers
         self.table = Lookup(graph.num_nodes, dim, scale=0.1, seed=seed)
         self.register_buffer("matrix", to_torch_csr(normalised_adjacency(graph)), persistent=False)
+        self.dropout: EdgeDropout | None = None
+        self.thinned: Tensor | None = None
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
+        matrix = self.matrix if self.thinned is None or not self.training else self.thinned
         x = total = self.table()
         for _ in range(self.layers):
-            x = SymmetricProduct.apply(self.matrix, x)
+            x = SymmetricProduct.apply(matrix, x)
             total = total + x
         total = total / (self.layers + 1)
         return total if nodes is None else F.embedding(nodes, total)
+
+    def drop_edges(self, share: float, seed: int, step: int) -> None:
+        """The entries of edges that stay are scaled by 1 / (1 - share), so that products keep their mean."""
+        if not share:
+            self.thinned = None
+            return
+        if self.dropout is None or self.dropout.edge.device != self.matrix.device:
+            row = torch.repeat_interleave(self.matrix.crow_indices().diff())
+            self.dropout = EdgeDropout(row, self.matrix.col_indices(), self.num_nodes)
+        stays = self.dropout.keep(share, seed, step)
+        self.thinned = with_values(self.matrix, self.matrix.values() * stays / (1 - share))
 
     @property
     def table_names(self) -> tuple[str, ...]:

@@ -137,11 +137,11 @@ class BothOrders:
 def _orders(model: Any) -> tuple[SimpleNamespace, SimpleNamespace]:
     """The halves as two models of one order each, over the same parameters."""
     encoder, context = model.encoder, model.scorer.context
-    return _as_model(encoder.first, Dot()), _as_model(encoder.second, context)
+    return _as_model(model, encoder.first, Dot()), _as_model(model, encoder.second, context)
 
 
-def _as_model(encoder: Lookup, scorer: Scorer) -> SimpleNamespace:
+def _as_model(whole: Model, encoder: Lookup, scorer: Scorer) -> SimpleNamespace:
     def rows(*nodes: Tensor) -> list[Tensor]:
-        return [encoder(n) for n in nodes]
+        return [whole.drop(encoder(n)) for n in nodes]
 
     return SimpleNamespace(encoder=encoder, scorer=scorer, rows=rows)

@@ -1,4 +1,4 @@
-"""Sparse propagation over a symmetric adjacency matrix, shared by LightGCN and by features that spread."""
+"""Symmetric adjacency matrices and edge weights, and sparse propagation over them: what LightGCN and GCN build on."""
 
 from __future__ import annotations
 
@@ -35,10 +35,30 @@ def normalised_adjacency(graph: Graph) -> sp.csr_array:
     return sp.csr_array(scale @ adjacency @ scale, dtype=np.float32)
 
 
+def with_self_loops(edge_index: Tensor, num_nodes: int) -> Tensor:
+    """[2, E] edges with one self-loop a node, all of them last."""
+    source, target = edge_index
+    loops = torch.arange(num_nodes, device=edge_index.device).expand(2, -1)
+    return torch.cat([edge_index[:, source != target], loops], dim=1)
+
+
+def symmetric_weights(edge_index: Tensor, num_nodes: int) -> Tensor:
+    """[E] (d_u d_v)^-1/2 of edges u -> v, self-loops among them, d the edges into a node (Kipf & Welling, 2017)."""
+    source, target = edge_index
+    one = torch.ones(len(target), device=target.device)
+    inverse = torch.zeros(num_nodes, device=target.device).scatter_add_(0, target, one).pow(-0.5)
+    return inverse[source] * inverse[target]
+
+
 def to_torch_csr(matrix: sp.csr_array) -> Tensor:
     """The same matrix as a torch CSR tensor."""
     indptr, indices = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
     return torch_csr(indptr, indices, torch.from_numpy(matrix.data), matrix.shape)
+
+
+def with_values(matrix: Tensor, values: Tensor) -> Tensor:
+    """The CSR tensor with other values in the same places."""
+    return torch_csr(matrix.crow_indices(), matrix.col_indices(), values, matrix.shape)
 
 
 def torch_csr(indptr: Tensor, indices: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -19,7 +19,8 @@ class Classify:
 
     Attributes:
         head: the name of the head in `model.heads`.
-        label_smoothing: of the one-class loss.
+        label_smoothing: share s of a class's weight spread over all classes; of several classes a node, each
+            indicator y becomes (1 - s) y + s / 2.
     """
 
     head: str
@@ -32,7 +33,9 @@ class Classify:
         if batch.label.ndim == 1:
             values = F.cross_entropy(logits, batch.label, reduction="none", label_smoothing=self.label_smoothing)
         else:
-            values = F.binary_cross_entropy_with_logits(logits, batch.label, reduction="none").sum(-1)
+            label, s = batch.label, self.label_smoothing
+            label = (1 - s) * label + s / 2 if s else label
+            values = F.binary_cross_entropy_with_logits(logits, label, reduction="none").sum(-1)
         return Losses(values, (z,))
 
 

@@ -21,18 +21,26 @@ class EdgeProximity:
     With a `Dot` scorer this is first-order proximity, with `Context` second-order; on a GNN encoder it is the graph
     autoencoder's reconstruction loss with sampled non-edges. Noise equal to v is left out.
     Needs `source`, `target` and `negative`; `update` needs a `Lookup` encoder with one of these scorers.
+
+    Attributes:
+        label_smoothing: s; v then counts as an edge by 1 - s / 2 and noise by s / 2, in binary cross-entropy. Without
+            `update`.
     """
+
+    label_smoothing: float = 0.0
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
         assert batch.target is not None and batch.negative is not None
         query, key, noise, factors = pair_and_noise(model, batch)
-        positive = F.softplus(-model.scorer.pair(query, key))
-        wrong = F.softplus(noise_scores(model, query, noise))
+        right, noisy = model.scorer.pair(query, key), noise_scores(model, query, noise)
+        positive, wrong = F.softplus(-right), F.softplus(noisy)
+        if self.label_smoothing:
+            positive, wrong = positive + self.label_smoothing / 2 * right, wrong - self.label_smoothing / 2 * noisy
         wrong = wrong.masked_fill(batch.own_negative() == batch.target[:, None], 0.0)
         return Losses(positive + wrong.sum(-1), factors)
 
     def can_update(self, model: Any) -> bool:
-        return model.encoder.in_kernels and model.scorer.in_kernels
+        return model.encoder.in_kernels and model.scorer.in_kernels and not self.label_smoothing
 
     def update(self, model: Any, batch: Batch, lr: float, threads: int | None = None) -> float:
         assert batch.target is not None and batch.negative is not None

@@ -56,8 +56,7 @@ class OneVsAll:
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
         assert batch.target is not None
-        z = model.encoder(None)
-        source = F.embedding(batch.source, z)
+        source, z = model.rows_and_all(batch.source)
         keys = model.scorer.key(z, None)
         scores = model.scorer.cross(model.scorer.query(source, batch.relation), keys[self.first : self.last])
         values = F.cross_entropy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from graphtune.check import bad
+from graphtune.check import bad, chance
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation
 from graphtune.graph import Graph
@@ -54,6 +54,17 @@ def need(holds: bool, task: str, what: str, got: object, fix: str = "") -> None:
     """
     if not holds:
         raise bad("split", task, what, got, fix)
+
+
+def check_smoothing(task: str, label_smoothing: float, loss: str, smooth: str) -> None:
+    """Refuse label smoothing that is no share, or of another loss than `smooth`, the one that knows it.
+
+    Raises:
+        ArgumentError: either holds.
+    """
+    chance("label_smoothing", task, label_smoothing)
+    if label_smoothing and loss != smooth:
+        raise bad("label_smoothing", task, f"0 unless loss={smooth!r}", label_smoothing, f"The loss is {loss!r}.")
 
 
 def describe(split: Split) -> str:

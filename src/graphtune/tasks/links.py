@@ -13,7 +13,7 @@ from graphtune.models.base import Model
 from graphtune.objectives import BPR, EdgeProximity, SampledSoftmax
 from graphtune.sampling import EdgeSampler, Negatives
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import describe, need
+from graphtune.tasks.base import check_smoothing, describe, need
 from graphtune.train.fit import Training
 
 WATCHED = 5000  # validation edges scored during training
@@ -29,17 +29,20 @@ class LinkPrediction:
         loss: "logistic", "bpr" or "softmax".
         negatives: targets each edge is held against in training; one set for the whole batch.
         seed: of the non-edges in evaluation.
+        label_smoothing: s; an edge counts as one by 1 - s / 2 and a non-edge by s / 2, for "logistic".
     """
 
     split: Split
     loss: str = "softmax"
     negatives: int = 256
     seed: int = 0
+    label_smoothing: float = 0.0
     name = "link-prediction"
     monitor = "auc"
 
     def __post_init__(self) -> None:
         one_of("loss", "LinkPrediction", self.loss, LOSSES)
+        check_smoothing("LinkPrediction", self.label_smoothing, self.loss, "logistic")
         integer("negatives", "LinkPrediction", self.negatives, 1)
         fits = self.split.unit == "edge" and self.split.graph.relation is None
         need(fits, "LinkPrediction", "a split of edges without relations", describe(self.split))
@@ -53,7 +56,8 @@ class LinkPrediction:
         refuse_seen(model, self.split)
         how = Negatives(self.negatives, shared=True)
         sampler = EdgeSampler(self.split.train, config.batch_size, how, seed=config.seed)
-        return Training(self.name, sampler, LOSSES[self.loss], self.validate, self.monitor)
+        smooth = EdgeProximity(self.label_smoothing) if self.label_smoothing else None
+        return Training(self.name, sampler, smooth or LOSSES[self.loss], self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         refuse_seen(model, self.split)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graphtune.check import chance
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_classes, evaluate_values
 from graphtune.graph import Graph
@@ -27,7 +28,8 @@ class NodeClassification:
         split: of the nodes of a graph with labels.
         hidden: width of the head's hidden layer, 0 for a linear head.
         dropout: on the embeddings.
-        label_smoothing: share of a class's weight spread over all classes.
+        label_smoothing: share of a class's weight spread over all classes; of several classes a node, what each
+            indicator is drawn towards a half by.
     """
 
     split: Split
@@ -38,6 +40,7 @@ class NodeClassification:
     monitor = "f1_micro"
 
     def __post_init__(self) -> None:
+        chance("label_smoothing", "NodeClassification", self.label_smoothing)
         fits = self.split.unit == "node" and self.split.graph.labels is not None
         need(fits, "NodeClassification", "a split of labelled nodes", describe(self.split), "Give labels (--labels).")
         self.split.audit()

@@ -12,7 +12,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.bprmf import LOSSES, pair_pretraining
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import describe, need
+from graphtune.tasks.base import check_smoothing, describe, need
 from graphtune.train.fit import Training
 
 
@@ -25,18 +25,21 @@ class Recommendation:
         k: places of the list that is judged.
         loss: "bpr", "softmax" (sampled, negatives shared by the batch) or "full-softmax".
         negatives: per example for "bpr", per batch for "softmax".
+        label_smoothing: share of the right item's weight spread over all, for "full-softmax".
     """
 
     split: Split
     k: int = 20
     loss: str = "softmax"
     negatives: int = 1024
+    label_smoothing: float = 0.0
     name = "recommendation"
 
     def __post_init__(self) -> None:
         integer("k", "Recommendation", self.k, 1)
         integer("negatives", "Recommendation", self.negatives, 1)
         one_of("loss", "Recommendation", self.loss, LOSSES)
+        check_smoothing("Recommendation", self.label_smoothing, self.loss, "full-softmax")
         fits = self.split.unit == "edge" and self.split.graph.relation is None
         need(fits, "Recommendation", "a split of events, or of edges without relations", describe(self.split))
         self.split.audit()
@@ -51,7 +54,8 @@ class Recommendation:
 
     def training(self, model: Model, config: TrainConfig) -> Training:
         refuse_seen(model, self.split)
-        sampler, objective = pair_pretraining(self.split.train, config, self.loss, self.negatives)
+        options = self.loss, self.negatives, self.label_smoothing
+        sampler, objective = pair_pretraining(self.split.train, config, *options)
         return Training(self.name, sampler, objective, self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:

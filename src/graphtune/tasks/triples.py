@@ -12,7 +12,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.knowledge import triple_pretraining
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import describe, need
+from graphtune.tasks.base import check_smoothing, describe, need
 from graphtune.train.fit import Training
 
 
@@ -25,17 +25,20 @@ class TripleCompletion:
         loss: "one-vs-all" or "self-adversarial".
         negatives: shared by the batch, for "self-adversarial".
         margin: for "self-adversarial".
+        label_smoothing: share of the right entity's weight spread over all, for "one-vs-all".
     """
 
     split: Split
     loss: str = "one-vs-all"
     negatives: int = 256
     margin: float = 9.0
+    label_smoothing: float = 0.0
     name = "triple-completion"
     monitor = "mrr"
 
     def __post_init__(self) -> None:
         fits = self.split.unit == "edge" and self.split.graph.relation is not None
+        check_smoothing("TripleCompletion", self.label_smoothing, self.loss, "one-vs-all")
         need(fits, "TripleCompletion", "a split of triples", describe(self.split))
         self.split.audit()
 
@@ -47,7 +50,8 @@ class TripleCompletion:
         refuse_seen(model, self.split)
         if not model.scorer.reads_relations:
             raise bad("model", "TripleCompletion", "one that scores relations, such as ComplEx", model.recipe)
-        sampler, objective = triple_pretraining(self.split.train, config, self.loss, self.negatives, self.margin)
+        options = self.loss, self.negatives, self.margin, self.label_smoothing
+        sampler, objective = triple_pretraining(self.split.train, config, *options)
         return Training(self.name, sampler, objective, self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:

@@ -14,13 +14,14 @@ from graphtune.check import GraphtuneError, bad, integer, number
 from graphtune.config import SAVE_EVERY, TrainConfig
 from graphtune.models.base import Model
 from graphtune.sampling import Sampler
+from graphtune.train.average import Average, make_average
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.groups import learning
 from graphtune.train.hold import fingerprint
 from graphtune.train.loggers import Logger
 from graphtune.train.numeric import numeric_mode
 from graphtune.train.progress import Reporter, say
-from graphtune.train.schedule import Clock, clock
+from graphtune.train.schedule import Clock, clock, count_reductions
 from graphtune.train.state import Best, Chance, Keeper, Machine, Part, Place, Plan, Start
 from graphtune.train.steps import Step, make_step
 
@@ -82,7 +83,8 @@ class Result:
     """A trained model and how it came about.
 
     Attributes:
-        model: with the weights of the best validation, or the last where nothing was monitored.
+        model: with the weights of the best validation, or the last where nothing was monitored; with their means where
+            the configuration averages.
         history: one row an epoch: epoch, step, loss, lr, seconds, and metrics where validated.
         config: the resolved configuration.
         best_epoch: whose weights the model has.
@@ -107,7 +109,8 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
 
     Raises:
         TrainingError: the loss is no longer finite; the last checkpoint stays.
-        ArgumentError: there is nothing to learn from, every weight is frozen, or an option does not suit the model.
+        ArgumentError: there is nothing to learn from, every weight is frozen, or an option does not fit the model or
+            the task.
         DataError: the checkpoint belongs to another run, all are damaged, another process is at work in their
             directory, or it cannot be written.
     """
@@ -116,10 +119,12 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     torch.manual_seed(config.seed)
     model.to(_device(config.device))
     place, best = Place(), Best(training.monitor, config.patience)
+    count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
     total = config.epochs * training.sampler.num_batches
     with numeric_mode(config.deterministic), learning(model, config):
         step = make_step(model, training.objective, config, training.fixed)
-        parts = _parts(model, step, place, best, training, config, run)
+        average = make_average(model, config)
+        parts = _parts(model, step, place, best, average, training, config, run)
         with Keeper(run.checkpoints, parts, run.save_every, run.save_steps) as keeper:
             keeper.begin(run.resume, lambda text: say(text, run.quiet))
             for logger in run.loggers:
@@ -127,33 +132,45 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
             with Reporter(training.name, total, place.step, run.quiet) as reporter:
                 while place.epoch < config.epochs and not best.out_of_patience:
                     place.begin_epoch()
+                    lowered = count_reductions(config, place.history, training.monitor)
                     model.train()
                     for batch in training.sampler.batches(place.epoch, place.batch):
                         keeper.between_steps(place.step)
-                        now = clock(config, place.step, total, place.epoch)
+                        now = clock(config, place.step, total, place.epoch, lowered)
                         loss = step(batch.to(model.device), now)
                         _check_finite(loss, now, training, config)
                         place.advance(loss)
+                        average.after_step()
                         reporter.advance(loss, batch)
-                    row = place.end_epoch(config.lr * clock(config, place.step, total, place.epoch).rate)
+                    row = place.end_epoch(config.lr * clock(config, place.step, total, place.epoch, lowered).rate)
+                    average.after_epoch(place.step / total)
                     due = place.epoch % config.eval_every == 0 or place.epoch == config.epochs
                     if due and training.validate is not None:
                         _check_weights(model, place, training, config)
-                        row |= training.validate(model)
-                        best.update(row, model)
+                        with average.shown():
+                            row |= training.validate(model)
+                            best.update(row, model)
                     row["seconds"] = place.seconds()
                     reporter.metrics(row, training.monitor)
                     for logger in run.loggers:
                         logger.log(row)
                     if due:
                         keeper.save(place.step)
+        average.put_into()
         best.put_into(model)
     model.eval()
     return Result(model, place.history, config, best.epoch or place.epoch, best.out_of_patience)
 
 
 def _parts(
-    model: Model, step: Step, place: Place, best: Best, training: Training, config: TrainConfig, run: Run
+    model: Model,
+    step: Step,
+    place: Place,
+    best: Best,
+    average: Average,
+    training: Training,
+    config: TrainConfig,
+    run: Run,
 ) -> dict[str, Part]:
     """All that a run consists of, checks first: what is not named here does not survive a break."""
     return {
@@ -164,6 +181,7 @@ def _parts(
         "step": step,
         "place": place,
         "best": best,
+        "average": average,
         "chance": Chance(model.device),
     }
 

@@ -18,11 +18,14 @@ from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
 from graphtune.train.schedule import Clock
 
-_STEPPING = ("epochs", "batch_size", "lr", "optimizer", "schedule", "lr_end", "warmup", "eval_every", "patience")
+_STEPPING = ("epochs", "batch_size", "lr", "optimizer", "eval_every", "patience")
+_RATES = ("schedule", "lr_end", "warmup", "cycles", "cycle_growth")
+_FALLS = ("step_every", "step_factor", "plateau_patience", "plateau_factor")
+_MEANS = ("average", "ema_decay", "swa_start")  # taken between two steps, of the tables that the step changed
 _WHOLE = ("deterministic", "device", "seed")
 _OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
 _OF_LORA = ("lora_alpha", "lora_targets")  # they say nothing without lora_rank
-FUSED = frozenset((*_STEPPING, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
+FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
 """The options that a fused step obeys, or that cannot concern it."""
 
 
@@ -47,8 +50,12 @@ class AutogradStep:
         self.optimizer = make_optimizer(self.groups, config)
         self.parameters = [p for group in self.groups for p in group.parameters.values()]
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
+        model.row_dropout = config.row_dropout
+        model.encoder.drop_edges(config.edge_dropout, config.seed, 0)
 
     def __call__(self, batch: Any, clock: Clock) -> float:
+        if self.config.edge_dropout:
+            self.model.encoder.drop_edges(self.config.edge_dropout, self.config.seed, clock.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * clock.rate
         if self.config.unfreeze:
@@ -118,7 +125,7 @@ def make_step(model: Model, objective: Any, config: TrainConfig, fixed: np.ndarr
         return FusedStep(model, objective, config, fixed)
     if any(p.dtype == torch.bfloat16 for p in model.parameters()):
         fix = "Optimisers would lose their small steps in bfloat16."
-        what = "float32 unless it trains by plain SGD on the CPU, without penalties"
+        what = "float32 unless it trains by plain SGD on the CPU, without penalties or dropout"
         raise bad("table_dtype", type(model.recipe).__name__, what, "bfloat16", fix)
     return AutogradStep(model, objective, config, fixed)
 
