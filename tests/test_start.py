@@ -79,6 +79,9 @@ def test_random_starts_have_their_scale():
     assert table.norm(dim=1).square().mean().item() == pytest.approx(1, abs=0.03)
     gt.randomise(model, "orthogonal")
     torch.testing.assert_close(table.T @ table, torch.eye(16), atol=1e-5, rtol=0)
+    wide = gt.DeepWalk(dim=16).build(path(5))
+    gt.randomise(wide, "orthogonal")
+    torch.testing.assert_close(wide.encoder.weight @ wide.encoder.weight.T, torch.eye(5), atol=1e-5, rtol=0)
 
 
 def test_random_starts_by_name_only():
@@ -225,6 +228,13 @@ def test_tables_of_half_the_size():
     model = gt.DeepWalk(dim=2, table_dtype="bfloat16").build(path(3))
     start_from(model, gt.Vectors([0, 2], np.array([[1, 2], [3, 4]], np.float32)))
     assert model.encode().tolist() == [[1, 2], [2, 3], [3, 4]]
+
+
+def test_rows_of_a_graph_on_disk(tmp_path):
+    gt.save_graph(path(5), tmp_path / "graph")
+    model = gt.DeepWalk(dim=2).build(gt.load_graph(tmp_path / "graph"))
+    start_from(model, gt.Vectors([0, 2], np.array([[1, 0], [3, 4]], np.float32)))
+    assert model.encode().tolist() == [[1, 0], [2, 2], [3, 4], [3, 4], [3, 4]]
 
 
 # --- from vectors: columns ---
@@ -395,8 +405,10 @@ def test_weights_of_another_shape_are_told_or_refused():
     assert report.skipped == ("encoder.convolutions.1.bias", "encoder.convolutions.1.lin.weight")
     assert "left out: encoder.convolutions.1.bias" in str(report)
     assert torch.equal(new.encoder.convolutions[0].lin.weight, old.encoder.convolutions[0].lin.weight)
-    with pytest.raises(gt.ArgumentError, match=r"encoder.convolutions.1.bias` of start_from_model must be of shape \[6\]"):
-        start_from_model(gt.GCN(dim=6, hidden=8).build(ring()), old, resize="refuse")
+    whole, before = gt.GCN(dim=6, hidden=8).build(ring()), snapshot(gt.GCN(dim=6, hidden=8).build(ring()))
+    with pytest.raises(gt.ArgumentError, match=r"encoder.convolutions.1.bias` of start_from_model .* shape \[6\]"):
+        start_from_model(whole, old, resize="refuse")
+    assert all(torch.equal(value, before[name]) for name, value in snapshot(whole).items())
 
 
 def test_models_that_do_not_fit():

@@ -11,7 +11,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def _order(indptr, indices, rounds, queue, count):
-    """Breadth first from the `count` nodes at the head of `queue`: fills in `rounds` and `queue`. Returns the reached."""
+    """Breadth first from the `count` nodes at the head of `queue`: fills in `rounds` and `queue`. Returns how many."""
     head = 0
     while head < count:
         node = queue[head]

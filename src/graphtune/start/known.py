@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
 from graphtune.check import bad
 from graphtune.models.base import Model
 from graphtune.start.report import StartReport
 from graphtune.start.rows import How, Piece, encoder_tables, facing, put_rows, rows_of, to_numpy
-from graphtune.start.weights import copy_weights
+from graphtune.start.weights import find_copies
 from graphtune.vectors import Vectors, names_of
 
 
@@ -65,10 +66,12 @@ def start_from_model(
         return put_rows(model, rows, [piece], how)
     theirs = other.table_parameters()
     weights = {name: p for name, p in other.named_parameters() if name not in theirs and not name.startswith("heads.")}
-    copied, skipped = copy_weights(model, weights, _relations(model, other), how)
+    copies, skipped = find_copies(model, weights, _relations(model, other), how)
     report = put_rows(model, rows, _pieces(model, other), how)
-    if not copied and not report.known:
+    if not copies and not report.known:
         raise bad("other", how.who, f"about nodes or relations of the model, or a {_kind(model)}", _kind(other))
+    for copy in copies:
+        copy.make()
     return replace(report, skipped=skipped)
 
 
@@ -82,15 +85,14 @@ def _pieces(model: Model, other: Model) -> list[Piece]:
     """Table by table; for a target side that `other` has no table for, its target-side embeddings."""
     theirs, other_side = other.table_parameters(), facing(model)
     pieces = []
-    for name in (name for name in model.table_parameters() if name.startswith("encoder.")):
-        if name not in theirs:
+    for name, source in theirs.items():
+        if name not in model.table_parameters() or not name.startswith("encoder."):
             continue
-        target = theirs.get(other_side.get(name, ""))
+        target: Tensor | None = theirs.get(other_side.get(name, ""))
         if target is None and name in other_side:
             target = other.embeddings("target")
-        source = theirs[name]
         fits = target is not None and target.shape == source.shape
-        pieces.append(Piece((name,), to_numpy(source), to_numpy(target) if fits else None))
+        pieces.append(Piece((name,), to_numpy(source), to_numpy(target) if target is not None and fits else None))
     return pieces
 
 

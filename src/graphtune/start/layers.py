@@ -38,7 +38,7 @@ DGL = {
 GRAPHCONV = {"lin.weight": "weight", "bias": "bias"}  # DGL's, the weight turned
 
 
-def convolutions(model: Model, state: Mapping[str, Tensor], who: str) -> dict[str, tuple[str, Tensor]]:
+def convolutions(model: Model, state: Mapping[str, Tensor], who: str) -> dict[str, tuple[tuple[str, ...], Tensor]]:
     """The weights of convolutions in a state: by our full name, the name in the state and the weight as we have it.
 
     Raises:
@@ -57,12 +57,12 @@ def convolutions(model: Model, state: Mapping[str, Tensor], who: str) -> dict[st
     depth = len(model.encoder.convolutions)
     if len(layers) != depth:
         raise bad("state", who, f"of {depth} convolutions, as the model", layers)
-    found = {}
+    found: dict[str, tuple[tuple[str, ...], Tensor]] = {}
     for number, prefix in enumerate(layers):
         for their, our in theirs.items():
             weight = state[prefix + their]
             turned = weight.T if names is GRAPHCONV and our == "lin.weight" else weight
-            found[f"encoder.convolutions.{number}.{our}"] = (prefix + their, turned)
+            found[f"encoder.convolutions.{number}.{our}"] = (prefix + their,), turned
     return found
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import sqrt
 
+import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from graphtune.check import one_of
@@ -13,11 +15,29 @@ from graphtune.models.base import Model, generator
 from graphtune.models.rotate import RotatEScorer
 from graphtune.start.report import StartReport
 
-Draw = Callable[[Tensor, torch.Generator], Tensor]
-DRAWS: dict[str, Draw] = {
-    "xavier": lambda matrix, random: nn.init.xavier_uniform_(matrix, generator=random),
-    "normal": lambda matrix, random: nn.init.normal_(matrix, std=1 / sqrt(matrix.shape[1]), generator=random),
-    "orthogonal": lambda matrix, random: nn.init.orthogonal_(matrix, generator=random),
+
+def _xavier(matrix: Tensor, random: torch.Generator) -> Tensor:
+    return nn.init.xavier_uniform_(matrix, generator=random)
+
+
+def _normal(matrix: Tensor, random: torch.Generator) -> Tensor:
+    return matrix.normal_(std=1 / sqrt(matrix.shape[1]), generator=random)
+
+
+def _orthogonal(matrix: Tensor, random: torch.Generator) -> Tensor:
+    """Q of a normal matrix, on one thread: the same bits on any number of processors."""
+    high = matrix.shape[0] >= matrix.shape[1]
+    normal = matrix.normal_(generator=random).numpy()
+    with threadpool_limits(1):
+        q, r = np.linalg.qr(normal if high else normal.T)
+    q *= np.sign(np.diagonal(r))
+    return torch.from_numpy(q if high else q.T)
+
+
+DRAWS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "xavier": _xavier,
+    "normal": _normal,
+    "orthogonal": _orthogonal,
 }
 
 
@@ -42,5 +62,5 @@ def randomise(model: Model, how: str, seed: int = 0) -> StartReport:
     for name, parameter in model.named_parameters():
         if name.startswith(("encoder.", "scorer.")) and parameter.ndim > 1 and name not in angles:
             matrix = torch.empty(parameter.numel() // parameter.shape[-1], parameter.shape[-1])
-            parameter.copy_(DRAWS[how](matrix, random).view_as(parameter))
+            parameter.copy_(DRAWS[how](matrix, random).reshape(parameter.shape))
     return StartReport(0, new=model.graph.num_nodes if model.table_parameters() else 0)

@@ -186,9 +186,9 @@ def _of_kind(
 ) -> tuple[np.ndarray, list[Any]]:
     """Positions and ids of the names of a kind; those of unknown kind may say it as word2vec files do, `user:7`."""
     if kinds is not None:
-        at = np.flatnonzero(np.array(kinds) == kind)
-        return at, [names[i] for i in at]
-    found = list(names)
+        at = [i for i, found in enumerate(kinds) if found == kind]
+        return np.array(at, dtype=np.int64), [names[i] for i in at]
+    plain = list(names)
     if several:
-        found = [name.removeprefix(f"{kind}:") if isinstance(name, str) else name for name in found]
-    return np.arange(len(found)), found
+        plain = [name.removeprefix(f"{kind}:") if isinstance(name, str) else name for name in plain]
+    return np.arange(len(plain)), plain

@@ -24,10 +24,11 @@ from graphtune.models.transe import TransEScorer
 from graphtune.start.layers import convolutions
 from graphtune.start.report import StartReport
 from graphtune.start.rows import How, Piece, encoder_tables, facing, put_rows, rows_of, to_numpy
-from graphtune.start.weights import copy_weights
+from graphtune.start.weights import find_copies
 from graphtune.vectors import names_of
 
 State = Mapping[str, Tensor]
+Named = dict[str, tuple[tuple[str, ...], Tensor]]  # by our name, the names in a state and the weight as we have it
 SUFFIX = ".safetensors"
 SOURCE = ("node_emb", "node_embed", "embedding", "embeddings", "embed", "emb", "entity_emb", "entity_embedding")
 TARGET = ("context_embed", "context_emb", "context_embedding")
@@ -63,27 +64,18 @@ def start_from_state(
         DataError: the file is missing or damaged.
     """
     how = How("start_from_state", missing, resize, seed)
-    weights = dict(state) if isinstance(state, Mapping) else read_state(state)
-    layers = convolutions(model, weights, how.who)
-    found = {our: weight for our, (_, weight) in layers.items()}
-    source, target, relation = (_table(weights, names) for names in (SOURCE, TARGET, RELATION))
-    rows_of_relations = None
-    if relation is not None and model.scorer.relation_names:
-        rows_of_relations = _relation_rows(model, len(relation[1]), relations, how.who)
-        for name in model.scorer.relation_names:
-            found[f"scorer.{name}"] = torch.cat([relation[1], model.scorer.backwards(relation[1])])
-    copied, unfit = copy_weights(model, found, rows_of_relations, how)
-    used = {their for our, (their, _) in layers.items() if our not in unfit}
-    if relation is not None and any(name.startswith("scorer.") for name in set(found) - set(unfit)):
-        used |= relation[0]
-    report = StartReport(0)
-    if source is not None and model.encoder.table_names:
-        report = _put_table(model, source[1], None if target is None else target[1], ids, how)
-        used |= source[0] | (target[0] if target is not None and facing(model) else set())
-    if not copied and not report.known:
+    theirs = dict(state) if isinstance(state, Mapping) else read_state(state)
+    found = _weights(model, theirs, how.who)
+    numbers = _relation_numbers(model, found, relations, how.who)
+    copies, unfit = find_copies(model, {our: weight for our, (_, weight) in found.items()}, numbers, how)
+    report, used = _put_table(model, theirs, ids, how)
+    if not copies and not report.known:
         what = f"weights that a {type(model.recipe).__name__} has a place for"
-        raise bad("state", how.who, what, ", ".join(weights) or "none")
-    return replace(report, skipped=tuple(name for name in weights if name not in used))
+        raise bad("state", how.who, what, ", ".join(theirs) or "none")
+    for copy in copies:
+        copy.make()
+    used |= {name for our, (names, _) in found.items() if our not in unfit for name in names}
+    return replace(report, skipped=tuple(name for name in theirs if name not in used))
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
@@ -108,23 +100,38 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise DataError(f"The file {path} must hold tensors as safetensors. Found: {error}.") from error
 
 
-def _table(state: State, names: Sequence[str]) -> tuple[set[str], Tensor] | None:
-    """The first table of one of these names, real parts before imaginary ones, and what it is called in the state."""
-    for name in names:
-        key = next((k for k in state if f".{k}".endswith(f".{name}.weight") and state[k].ndim == 2), None)
-        if key is None:
-            continue
-        imaginary = key.removesuffix(".weight") + IMAGINARY + ".weight"
-        if imaginary in state:
-            return {key, imaginary}, torch.cat([state[key], state[imaginary]], dim=1).detach()
-        return {key}, state[key].detach()
-    return None
+def _weights(model: Model, theirs: State, who: str) -> Named:
+    """The weights that are not tables of nodes, relations forwards and backwards."""
+    found = convolutions(model, theirs, who)
+    table = _table(theirs, RELATION)
+    if table is not None:
+        names, rows = table
+        both = torch.cat([rows, model.scorer.backwards(rows)])
+        found |= {f"scorer.{name}": (names, both) for name in model.scorer.relation_names}
+    return found
+
+
+def _relation_numbers(model: Model, found: Named, relations: Sequence[Any] | None, who: str) -> np.ndarray | None:
+    """[r] the model's number of each of their relations, -1 where it has no such; None where they have none."""
+    tables = [found[f"scorer.{name}"][1] for name in model.scorer.relation_names if f"scorer.{name}" in found]
+    ours = model.graph.relation_ids
+    if not tables or ours is None:
+        return None
+    names, count = names_of(ours)[0] if relations is None else list(relations), len(tables[0]) // 2
+    if len(names) != count:
+        what = f"{count} names, one a row of the relation table"
+        raise bad("relations", who, what, f"{len(names)} names" + (" of the model" if relations is None else ""))
+    return ours.index(names, missing="mark")
 
 
 def _put_table(
-    model: Model, source: Tensor, target: Tensor | None, ids: Sequence[Any] | NodeIds | None, how: How
-) -> StartReport:
-    """Rows by id, those of the target side with them."""
+    model: Model, theirs: State, ids: Sequence[Any] | NodeIds | None, how: How
+) -> tuple[StartReport, set[str]]:
+    """Rows of nodes by id, those of the target side with them; and the names of what was taken."""
+    table, other = _table(theirs, SOURCE), _table(theirs, TARGET)
+    if table is None or not model.encoder.table_names:
+        return StartReport(0), set()
+    called, source = table
     given = model.ids if ids is None else ids
     names, kinds = names_of(given) if isinstance(given, NodeIds) else (list(given), None)
     if len(names) != len(source):
@@ -132,16 +139,21 @@ def _put_table(
         raise bad("ids", how.who, what, f"{len(names)} ids" + (" of the model" if ids is None else ""))
     if isinstance(model.scorer, TransEScorer):
         source = F.normalize(source, p=model.scorer.norm, dim=-1)
-    piece = Piece(encoder_tables(model, how.who), to_numpy(source), None if target is None else to_numpy(target))
-    return put_rows(model, rows_of(model.ids, names, kinds), [piece], how)
+    target = None
+    if other is not None and facing(model):
+        called, target = (*called, *other[0]), to_numpy(other[1])
+    piece = Piece(encoder_tables(model, how.who), to_numpy(source), target)
+    return put_rows(model, rows_of(model.ids, names, kinds), [piece], how), set(called)
 
 
-def _relation_rows(model: Model, count: int, relations: Sequence[Any] | None, who: str) -> np.ndarray:
-    """[r] the model's number of each of their relations, -1 where it has no such."""
-    ours = model.graph.relation_ids
-    assert ours is not None
-    names = names_of(ours)[0] if relations is None else list(relations)
-    if len(names) != count:
-        what = f"{count} names, one a row of the relation table"
-        raise bad("relations", who, what, f"{len(names)} names" + (" of the model" if relations is None else ""))
-    return ours.index(names, missing="mark")
+def _table(theirs: State, names: Sequence[str]) -> tuple[tuple[str, ...], Tensor] | None:
+    """What the first table of one of these names is called, and its rows: real parts, then imaginary ones."""
+    for name in names:
+        key = next((k for k in theirs if f".{k}".endswith(f".{name}.weight") and theirs[k].ndim == 2), None)
+        if key is None:
+            continue
+        imaginary = key.removesuffix(".weight") + IMAGINARY + ".weight"
+        if imaginary in theirs:
+            return (key, imaginary), torch.cat([theirs[key], theirs[imaginary]], dim=1).detach()
+        return (key,), theirs[key].detach()
+    return None

@@ -6,6 +6,7 @@ Axes: R relations of the model, r those that come.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,47 +17,61 @@ from graphtune.models.base import Model
 from graphtune.start.rows import How
 
 
-@torch.no_grad()
-def copy_weights(
+@dataclass(frozen=True)
+class Copy:
+    """One weight that has a place.
+
+    Attributes:
+        to: the model's parameter.
+        weight: of the same shape; for relations [2r, ...] to [2R, ...], forwards and then backwards.
+        relations: [r] the model's number of each relation, -1 for one it does not know; None for other weights.
+    """
+
+    to: nn.Parameter
+    weight: Tensor
+    relations: np.ndarray | None
+
+    @torch.no_grad()
+    def make(self) -> None:
+        """Change the parameter."""
+        if self.relations is None:
+            self.to.copy_(self.weight)
+            return
+        known = torch.from_numpy(np.flatnonzero(self.relations >= 0))
+        to = torch.from_numpy(self.relations[self.relations >= 0]).to(self.to.device)
+        for ahead in (0, 1):
+            rows = self.weight[(known + ahead * len(self.relations)).to(self.weight.device)]
+            self.to[to + ahead * (len(self.to) // 2)] = rows.to(self.to)
+
+
+def find_copies(
     model: Model, weights: Mapping[str, Tensor], relations: np.ndarray | None, how: How
-) -> tuple[int, tuple[str, ...]]:
-    """Copy what has a place among the weights of a model that are not tables of nodes.
+) -> tuple[list[Copy], tuple[str, ...]]:
+    """What has a place among the weights of a model that are not tables of nodes; nothing is changed yet.
 
     Args:
-        model: changed in place.
+        model: to be started.
         weights: by the names of the model's parameters.
-        relations: [r] the model's number of each relation, -1 for one it does not know; None where there are none.
+        relations: see `Copy`; None where there are none.
         how: whether another shape is an error.
 
     Returns:
-        How many were copied, and the names of the others.
+        What can be copied, and the names of the others.
 
     Raises:
         ArgumentError: a shape is another, and that is to be refused.
     """
     parameters = dict(model.named_parameters())
     of_relations = {f"scorer.{name}" for name in model.scorer.relation_names}
-    skipped = []
+    copies, skipped = [], []
     for name, weight in weights.items():
         ours = parameters.get(name)
-        by_row = relations is not None and name in of_relations
-        if ours is None:
-            skipped.append(name)
-        elif ours.shape[by_row:] != weight.shape[by_row:]:
-            if how.resize == "refuse":
-                raise bad(name, how.who, f"of shape {list(ours.shape)}, as in the model", list(weight.shape))
-            skipped.append(name)
-        elif relations is not None and name in of_relations:
-            _copy_relations(ours, weight, relations)
-        else:
-            ours.copy_(weight)
-    return len(weights) - len(skipped), tuple(skipped)
-
-
-def _copy_relations(ours: nn.Parameter, weight: Tensor, relations: np.ndarray) -> None:
-    """[2r, ...] to [2R, ...]: forwards and backwards."""
-    known = torch.from_numpy(np.flatnonzero(relations >= 0))
-    to = torch.from_numpy(relations[relations >= 0]).to(ours.device)
-    for ahead in (0, 1):
-        rows = weight[(known + ahead * len(relations)).to(weight.device)]
-        ours[to + ahead * (len(ours) // 2)] = rows.to(ours)
+        numbers = relations if name in of_relations else None
+        by_row = numbers is not None
+        if ours is not None and ours.shape[by_row:] == weight.shape[by_row:]:
+            copies.append(Copy(ours, weight, numbers))
+            continue
+        if ours is not None and how.resize == "refuse":
+            raise bad(name, how.who, f"of shape {list(ours.shape)}, as in the model", list(weight.shape))
+        skipped.append(name)
+    return copies, tuple(skipped)
