@@ -152,7 +152,7 @@ def test_missing_rows_are_the_mean_of_their_neighbours():
     report = start_from(model, gt.Vectors([0, 2], np.array([[1, 0], [3, 4]], np.float32)))
     assert model.encode().tolist() == [[1, 0], [2, 2], [3, 4], [3, 4], [3, 4]]
     assert (report.known, report.filled, report.new, report.ignored) == (2, 3, 0, 0)
-    assert str(report) == "2 rows known, 3 from their neighbours, 0 random"
+    assert str(report) == "2 rows known, 3 from their neighbours, 0 new"
 
 
 def test_rounds_go_outwards():
@@ -185,7 +185,7 @@ def test_missing_rows_may_stay_random():
     vectors = gt.Vectors(["n 3", "stranger", "n 5"], np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32))
     report = start_from(model, vectors, missing="random")
     assert (report.known, report.filled, report.new, report.ignored) == (2, 0, 10, 1)
-    assert str(report) == "2 rows known, 10 random, 1 vectors unused"
+    assert str(report) == "2 rows known, 10 new, 1 vectors unused"
     assert model.encode(["n 3", "n 5"]).tolist() == [[1, 2], [5, 6]]
     assert np.array_equal(model.encode(["n 0", "n 11"]), before[[0, 11]])
 
@@ -295,6 +295,10 @@ def test_vectors_that_do_not_fit():
     model = gt.DeepWalk(dim=4).build(ring())
     with pytest.raises(gt.ArgumentError, match="dim 4"):
         start_from(model, gt.Vectors(["n 0"], np.zeros((1, 3), np.float32)), resize="refuse")
+    with pytest.raises(gt.ArgumentError, match=r"`matrix` of Vectors must be of 2 rows.* Got \[1, 4\]"):
+        gt.Vectors(["n 0", "n 1"], np.zeros((1, 4), np.float32))
+    with pytest.raises(gt.ArgumentError, match="`kinds` of Vectors must be 1 names"):
+        gt.Vectors(["n 0"], np.zeros((1, 4), np.float32), [])
     with pytest.raises(gt.ArgumentError, match="finite"):
         start_from(model, gt.Vectors(["n 0"], np.full((1, 4), np.nan, np.float32)))
     features = ring(features=np.eye(12, dtype=np.float32))

@@ -35,6 +35,12 @@ class Vectors:
     matrix: np.ndarray
     kinds: list[str] | None = None
 
+    def __post_init__(self) -> None:
+        if np.ndim(self.matrix) != 2 or len(self.matrix) != len(self.ids):
+            raise bad("matrix", "Vectors", f"of {len(self.ids)} rows, one an id", list(np.shape(self.matrix)))
+        if self.kinds is not None and len(self.kinds) != len(self.ids):
+            raise bad("kinds", "Vectors", f"{len(self.ids)} names, one an id", f"{len(self.kinds)} names")
+
 
 def vectors_of(model: Model, side: str = "source") -> Vectors:
     """All embeddings of a model, in row order."""

@@ -27,7 +27,7 @@ def start_from(
         model: changed in place.
         vectors: under the user's ids.
         missing: "neighbours" gives a node without a vector the mean of those of its neighbours, in rounds outwards;
-            where there are none it stays random. "random" leaves all such nodes as they are.
+            where there are none it stays as it is, random in a new model. "random" leaves all such nodes as they are.
         resize: "project" makes vectors of another dim fit: fewer columns keep dot products best (the leading right
             singular vectors), more get a small random tail. "refuse" raises.
         seed: of the tail.
@@ -60,10 +60,9 @@ def start_from_model(
     how = How("start_from_model", missing, resize, seed)
     rows = rows_of(model.ids, *names_of(other.ids))
     if not _same_encoder(model, other):
+        names, source = encoder_tables(model, how.who), other.embeddings()
         target = other.embeddings("target") if facing(model) else None
-        names = encoder_tables(model, how.who)
-        piece = Piece(names, to_numpy(other.embeddings()), None if target is None else to_numpy(target))
-        return put_rows(model, rows, [piece], how)
+        return put_rows(model, rows, [_piece(names, source, target)], how)
     theirs = other.table_parameters()
     weights = {name: p for name, p in other.named_parameters() if name not in theirs and not name.startswith("heads.")}
     copies, skipped = find_copies(model, weights, _relations(model, other), how)
@@ -91,9 +90,14 @@ def _pieces(model: Model, other: Model) -> list[Piece]:
         target: Tensor | None = theirs.get(other_side.get(name, ""))
         if target is None and name in other_side:
             target = other.embeddings("target")
-        fits = target is not None and target.shape == source.shape
-        pieces.append(Piece((name,), to_numpy(source), to_numpy(target) if target is not None and fits else None))
+        pieces.append(_piece((name,), source, target))
     return pieces
+
+
+def _piece(names: tuple[str, ...], source: Tensor, target: Tensor | None) -> Piece:
+    """Both sides, where they are of one space."""
+    both = target is not None and target.shape == source.shape
+    return Piece(names, to_numpy(source), to_numpy(target) if target is not None and both else None)
 
 
 def _relations(model: Model, other: Model) -> np.ndarray | None:

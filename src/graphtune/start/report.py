@@ -12,7 +12,7 @@ class StartReport:
     Attributes:
         known: rows taken from what it was started from.
         filled: rows set to the mean of their neighbours.
-        new: rows that are random.
+        new: other rows: as the model was built, or drawn anew.
         ignored: vectors of no node.
         from_dim: of the vectors; None where there were none.
         to_dim: of the rows; None where the model has none.
@@ -31,7 +31,7 @@ class StartReport:
         parts = [f"{self.known:,} rows known"]
         if self.filled:
             parts.append(f"{self.filled:,} from their neighbours")
-        parts.append(f"{self.new:,} random")
+        parts.append(f"{self.new:,} new")
         if self.ignored:
             parts.append(f"{self.ignored:,} vectors unused")
         if None not in (self.from_dim, self.to_dim) and self.from_dim != self.to_dim:
