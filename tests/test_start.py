@@ -341,6 +341,19 @@ def test_relations_go_by_name():
     assert torch.equal(new.scorer.relation[[0, 2]], before[[0, 2]])
 
 
+def test_relations_of_a_scorer_that_does_not_name_them(monkeypatch):
+    monkeypatch.setattr("graphtune.models.distmult.DistMultScorer.relation_names", ())
+    old, same, other = (
+        gt.DistMult(dim=4).build(triples(names), seed)
+        for seed, names in enumerate((("next", "after"), ("next", "after"), ("after", "next")))
+    )
+    assert start_from_model(same, old).skipped == ()
+    assert torch.equal(same.scorer.relation, old.scorer.relation)
+    before = other.scorer.relation.clone()
+    assert start_from_model(other, old).skipped == ("scorer.relation",)
+    assert torch.equal(other.scorer.relation, before)
+
+
 def test_two_sides_are_projected_by_one_basis():
     axes = drawn(3, 8, seed=2)
     old, new = gt.DeepWalk(dim=8).build(ring(), 1), gt.DeepWalk(dim=4).build(ring(), 2)
@@ -432,3 +445,36 @@ def test_fit_goes_on_from_the_start():
     tuned = gt.pretrain(gt.DeepWalk(dim=4), graph, gt.TrainConfig(epochs=1, lr=1e-9), start=model).model
     np.testing.assert_allclose(tuned.encode(), drawn(20, 4), atol=1e-5)
     assert all(torch.equal(value, before[name]) for name, value in snapshot(model).items())
+
+
+class Break:
+    """A logger that ends the run after an epoch."""
+
+    def __init__(self, epoch: int):
+        self.epoch = epoch
+
+    def begin(self, history: list) -> None: ...
+
+    def log(self, row: dict) -> None:
+        if row["epoch"] == self.epoch:
+            raise KeyboardInterrupt
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("start", [lambda m: start_from_closed_form(m), lambda m: gt.randomise(m, "orthogonal")])
+def test_a_run_with_a_start_is_resumed(start, tmp_path):
+    recipe, graph = gt.DeepWalk(dim=8), path(40, (0, 20), (5, 30))
+    config = gt.TrainConfig(epochs=4, deterministic=True, batch_size=64)
+
+    def trained(**run: object) -> dict[str, torch.Tensor]:
+        model = recipe.build(graph)
+        start(model)
+        return snapshot(gt.pretrain(recipe, graph, config, model, gt.Run(quiet=True, **run)).model)
+
+    whole = trained()
+    with pytest.raises(KeyboardInterrupt):
+        trained(checkpoints=tmp_path, save_steps=3, loggers=(Break(2),))
+    assert list(tmp_path.glob("*.json"))
+    resumed = trained(checkpoints=tmp_path, resume=True)
+    assert all(torch.equal(value, whole[name]) for name, value in resumed.items())

@@ -50,7 +50,8 @@ def find_copies(
     """What has a place among the weights of a model that are not tables of nodes; nothing is changed yet.
 
     Args:
-        model: to be started.
+        model: to be started. Where its scorer does not say which rows are of relations (`Scorer.relation_names`), its
+            weights are taken only if all relations have the same numbers.
         weights: by the names of the model's parameters.
         relations: see `Copy`; None where there are none.
         how: whether another shape is an error.
@@ -63,9 +64,10 @@ def find_copies(
     """
     parameters = dict(model.named_parameters())
     of_relations = {f"scorer.{name}" for name in model.scorer.relation_names}
+    unnamed = model.scorer.reads_relations and not of_relations and not _same_numbers(model, relations)
     copies, skipped = [], []
     for name, weight in weights.items():
-        ours = parameters.get(name)
+        ours = None if unnamed and name.startswith("scorer.") else parameters.get(name)
         numbers = relations if name in of_relations else None
         by_row = numbers is not None
         if ours is not None and ours.shape[by_row:] == weight.shape[by_row:]:
@@ -75,3 +77,7 @@ def find_copies(
             raise bad(name, how.who, f"of shape {list(ours.shape)}, as in the model", list(weight.shape))
         skipped.append(name)
     return copies, tuple(skipped)
+
+
+def _same_numbers(model: Model, relations: np.ndarray | None) -> bool:
+    return relations is None or np.array_equal(relations, np.arange(model.graph.num_relations))
