@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 import graphtune
@@ -196,19 +195,6 @@ def test_embed_reads_columns_by_name_and_place(place: Path, tmp_path: Path) -> N
     for columns, header in (("source,target", "--header"), ("2,1", "--header")):
         options = ("--columns", columns, "--weight", "weight", header, "--delimiter", ";")
         assert done("inspect", tmp_path / "swapped.txt", *options, "--json").json["degrees"] == whole["degrees"]
-
-
-def test_embed_starts_from_known_vectors(place: Path, tmp_path: Path) -> None:
-    done("export", "friends", "--format", "parquet", "--out", tmp_path / "all.parquet")
-    table = pl.read_parquet(tmp_path / "all.parquet").head(20)
-    table.write_parquet(tmp_path / "some.parquet")
-    begin = ("--start", tmp_path / "some.parquet", "--set", "lr=1e-12")
-    found = done("embed", "friends.csv", *begin, "--out", tmp_path / "new", *QUICK, "--json").json
-    assert found["start"] == {"known": 20, "new": 4, "ignored": 0}
-    ids = table["id"].to_list()
-    np.testing.assert_allclose(graphtune.load(tmp_path / "new").encode(ids), table.drop("id").to_numpy(), atol=1e-6)
-    again = done("embed", "friends.csv", "--start", "friends", "--out", tmp_path / "twin", *QUICK, "--json").json
-    assert again["start"]["known"] == 24
 
 
 def test_embed_replaces_only_when_told(place: Path, tmp_path: Path) -> None:

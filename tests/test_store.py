@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,8 @@ import graphtune as gt
 from graphtune import store
 from graphtune.files import exchange
 from graphtune.models import HeadSpec
-from graphtune.vectors import read_vectors, start_from, start_from_model, vectors_of, write_vectors
+from graphtune.start import start_from
+from graphtune.vectors import read_vectors, vectors_of, write_vectors
 
 RING = np.stack([np.arange(12), (np.arange(12) + 1) % 12])
 NAMES = [f"n {i}" for i in range(12)]
@@ -287,46 +287,6 @@ def test_ids_with_spaces_do_not_go_to_word2vec(tmp_path: Path) -> None:
     with pytest.raises(gt.ArgumentError, match="n 0"):
         write_vectors(tmp_path / "v.txt", vectors_of(gt.DeepWalk(dim=4).build(ring())), "word2vec")
     assert not list(tmp_path.iterdir())
-
-
-def test_known_rows_are_kept_and_new_ones_left() -> None:
-    model = gt.DeepWalk(dim=2).build(ring())
-    before = model.encode()
-    vectors = gt.Vectors(["n 3", "stranger", "n 5"], np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32))
-    report = start_from(model, vectors)
-    assert (report.known, report.new, report.ignored) == (2, 10, 1)
-    assert model.encode(["n 3", "n 5"]).tolist() == [[1, 2], [5, 6]]
-    assert np.array_equal(model.encode(["n 0", "n 11"]), before[[0, 11]])
-
-
-def test_start_by_kind() -> None:
-    first, second = gt.BPRMF(dim=2).build(events(), seed=1), gt.BPRMF(dim=2).build(events(), seed=2)
-    start_from(second, vectors_of(first))
-    assert np.array_equal(first.encode(), second.encode())
-
-
-def test_start_from_a_model_over_another_graph() -> None:
-    old = gt.ComplEx(dim=4).build(triples(), seed=1)
-    order = np.roll(np.arange(12), 3)
-    moved = gt.NodeIds.of([NAMES[i] for i in order] + ["new"])
-    graph = gt.Graph(RING, moved, directed=True, relation=triples().relation, relation_ids=triples().relation_ids)
-    new = gt.ComplEx(dim=4).build(graph, seed=2)
-    untouched = new.encode(["new"])
-    report = start_from_model(new, old)
-    assert (report.known, report.new) == (12, 1)
-    assert np.array_equal(new.encode(NAMES), old.encode(NAMES))
-    assert np.array_equal(new.encode(["new"]), untouched)
-    assert torch.equal(new.scorer.relation, old.scorer.relation)
-
-
-def test_vectors_that_do_not_fit() -> None:
-    model = gt.DeepWalk(dim=4).build(ring())
-    with pytest.raises(gt.ArgumentError, match="dim 4"):
-        start_from(model, gt.Vectors(["n 0"], np.zeros((1, 3), np.float32)))
-    with pytest.raises(gt.ArgumentError, match="table"):
-        start_from(gt.GCN(dim=4, hidden=4).build(rich()), gt.Vectors(["n 0"], np.zeros((1, 4), np.float32)))
-    with pytest.raises(gt.ArgumentError, match="DeepWalk of dim 4"):
-        start_from_model(model, replace(gt.DeepWalk(), dim=8).build(ring()))
 
 
 @pytest.mark.parametrize(

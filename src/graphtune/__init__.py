@@ -40,6 +40,9 @@ _HOME = {
     "graphtune.split": (
         "Split", "given_split", "split_edges", "split_inductive", "split_interactions", "split_nodes", "split_triples",
     ),
+    "graphtune.start": (
+        "StartReport", "randomise", "start_from", "start_from_closed_form", "start_from_model", "start_from_state",
+    ),
     "graphtune.store": ("Record", "load", "open_directory", "save"),
     "graphtune.tasks": (
         "CommunityDetection", "LinkPrediction", "NodeClassification", "NodeRegression", "Recommendation",
@@ -47,7 +50,7 @@ _HOME = {
     ),
     "graphtune.train.fit": ("Result", "Run", "Training", "fit"),
     "graphtune.train.loggers": ("CSVLogger", "TensorBoardLogger"),
-    "graphtune.vectors": ("Vectors", "read_vectors", "start_from", "start_from_model", "write_vectors"),
+    "graphtune.vectors": ("Vectors", "read_vectors", "write_vectors"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

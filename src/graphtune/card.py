@@ -11,9 +11,10 @@ def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
     Args:
         config: the resolved configuration: recipe, training, graph, split.
         metrics: evaluations by name, as `Evaluation.as_dict` gives them.
-        run: versions, fingerprint and notes, of which `chosen` says how the model was come by.
+        run: versions, fingerprint and notes, of which `chosen` says how the model was come by and `start` from where.
     """
-    recipe, graph, chosen = config["recipe"], config["graph"], run["notes"].get("chosen")
+    recipe, graph = config["recipe"], config["graph"]
+    chosen, start = run["notes"].get("chosen"), run["notes"].get("start")
     lines = [
         f"# {recipe['name']} node embeddings",
         "",
@@ -34,6 +35,7 @@ def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
         "## How it was made",
         "",
         *([f"- asked for: {chosen}"] if chosen else []),
+        *([f"- start: {start}"] if start else []),
         *_settings("model", recipe["options"]),
         *_settings("training", config["training"] or {}),
         *_settings("split", config["split"] or {"kind": "none: every edge was learned"}),

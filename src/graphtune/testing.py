@@ -465,6 +465,18 @@ class ScorerContract:
         some = torch.tensor([[4, 0], [1, 4]])
         torch.testing.assert_close(scorer.key(z, None)[some], scorer.key(z[some], some))
 
+    def test_relations_read_backwards(self, scorer: Scorer, z: Tensor, triples: tuple) -> None:
+        heads, relation, tails = triples
+        if not scorer.relation_names:
+            return
+        with torch.no_grad():
+            for name in scorer.relation_names:
+                rows = scorer.get_parameter(name)
+                rows[self.relations :] = scorer.backwards(rows[: self.relations])
+        there = scorer.pair(scorer.query(z[heads], relation), scorer.key(z[tails], tails))
+        back = (relation + self.relations) % (2 * self.relations)
+        torch.testing.assert_close(scorer.pair(scorer.query(z[tails], back), scorer.key(z[heads], heads)), there)
+
     def test_gradient_of_pairs(self, scorer: Scorer, z: Tensor, triples: tuple) -> None:
         heads, relation, tails = triples
 

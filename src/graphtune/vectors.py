@@ -1,6 +1,6 @@
-"""Embeddings as plain files, and starting a model from them by id.
+"""Embeddings under the user's ids, and files of them.
 
-Axes: n vectors, N nodes, D dim.
+Axes: n vectors, D dim.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
 from graphtune.check import DataError, bad, one_of
 from graphtune.files import commit
+from graphtune.ids import NodeIds
 from graphtune.models.base import Model
 
 FORMATS = ("parquet", "word2vec", "npz", "npy")
@@ -35,32 +35,24 @@ class Vectors:
     matrix: np.ndarray
     kinds: list[str] | None = None
 
-
-@dataclass(frozen=True)
-class StartReport:
-    """How a model's rows were started.
-
-    Attributes:
-        known: rows taken from the vectors.
-        new: rows left as they were: nodes that have no vector.
-        ignored: vectors of no node.
-    """
-
-    known: int
-    new: int
-    ignored: int
-
-    def __str__(self) -> str:
-        return f"{self.known:,} rows started from known vectors, {self.new:,} new, {self.ignored:,} vectors unused"
+    def __post_init__(self) -> None:
+        if np.ndim(self.matrix) != 2 or len(self.matrix) != len(self.ids):
+            raise bad("matrix", "Vectors", f"of {len(self.ids)} rows, one an id", list(np.shape(self.matrix)))
+        if self.kinds is not None and len(self.kinds) != len(self.ids):
+            raise bad("kinds", "Vectors", f"{len(self.ids)} names, one an id", f"{len(self.kinds)} names")
 
 
 def vectors_of(model: Model, side: str = "source") -> Vectors:
     """All embeddings of a model, in row order."""
-    ids = model.ids.values(np.arange(len(model.ids)))
-    kinds = None
-    if len(model.ids.kinds) > 1:
-        kinds = [model.ids.kinds[i] for i in model.ids.kinds_of(np.arange(len(model.ids)))]
-    return Vectors(ids, model.encode(side=side), kinds)
+    names, kinds = names_of(model.ids)
+    return Vectors(names, model.encode(side=side), kinds)
+
+
+def names_of(ids: NodeIds) -> tuple[list[Any], list[str] | None]:
+    """All ids in row order, and the kind of each where there are several."""
+    rows = np.arange(len(ids))
+    kinds = [ids.kinds[i] for i in ids.kinds_of(rows)] if len(ids.kinds) > 1 else None
+    return ids.values(rows), kinds
 
 
 def write_vectors(path: str | Path, vectors: Vectors, format: str) -> None:
@@ -97,77 +89,6 @@ def read_vectors(path: str | Path) -> Vectors:
     except (KeyError, ValueError, OSError, EOFError, pl.exceptions.PolarsError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(f"The file {path} must hold vectors as {SUFFIXES[path.suffix]}. Found: {reason}.") from error
-
-
-@torch.no_grad()
-def start_from(model: Model, vectors: Vectors) -> StartReport:
-    """Set the rows of a model's source-side table to known vectors, matched by id; other rows stay as they are.
-
-    Raises:
-        ArgumentError: the model has no table of its own rows, or the dimensions differ.
-    """
-    tables = model.table_parameters()
-    table = next((p for name, p in tables.items() if name.startswith("encoder.")), None)
-    if table is None:
-        raise bad("model", "start_from", "one with a table of node embeddings", type(model.recipe).__name__)
-    if vectors.matrix.shape[1] != table.shape[1]:
-        fix = f"Build the model with dim={vectors.matrix.shape[1]}."
-        raise bad("vectors", "start_from", f"of dim {table.shape[1]}, as the model", vectors.matrix.shape[1], fix)
-    rows = _rows(model, vectors)
-    known = rows >= 0
-    table[torch.from_numpy(rows[known])] = torch.from_numpy(vectors.matrix[known]).to(table)
-    distinct = len(np.unique(rows[known]))
-    return StartReport(distinct, len(model.ids) - distinct, int((~known).sum()))
-
-
-@torch.no_grad()
-def start_from_model(model: Model, other: Model) -> StartReport:
-    """Take over the weights of a pretrained model of the same recipe, over the same or another graph.
-
-    Rows of tables go by id; all other weights are copied where name and shape agree.
-
-    Raises:
-        ArgumentError: no weight of `other` fits.
-    """
-    rows = _rows(model, vectors_of(other))
-    known = torch.from_numpy(np.flatnonzero(rows >= 0))
-    to = torch.from_numpy(rows[rows >= 0])
-    theirs, tables = dict(other.named_parameters()), model.table_parameters()
-    taken = 0
-    for name, parameter in model.named_parameters():
-        source = theirs.get(name)
-        if source is None or source.shape[1:] != parameter.shape[1:]:
-            continue
-        if name in tables:
-            parameter[to] = source[known].to(parameter)
-            taken += 1
-        elif source.shape == parameter.shape:
-            parameter.copy_(source)
-            taken += 1
-    if not taken:
-        got = f"{type(other.recipe).__name__} of dim {other.dim}"
-        raise bad("start", "start_from_model", f"a {type(model.recipe).__name__} of dim {model.dim}", got)
-    return StartReport(len(to), len(model.ids) - len(to), len(rows) - len(to))
-
-
-def _rows(model: Model, vectors: Vectors) -> np.ndarray:
-    """[n] the model's row of each vector, -1 where its graph has no such node."""
-    rows = np.full(len(vectors.ids), -1, dtype=np.int64)
-    for kind in model.ids.kinds:
-        of_kind, names = _of_kind(vectors, kind, len(model.ids.kinds) > 1)
-        rows[of_kind] = np.maximum(rows[of_kind], model.ids.index(names, kind, missing="mark"))
-    return rows
-
-
-def _of_kind(vectors: Vectors, kind: str, several: bool) -> tuple[np.ndarray, list[Any]]:
-    """Positions and ids of the vectors of a kind; those of unknown kind may say it as word2vec files do, `user:7`."""
-    if vectors.kinds is not None:
-        at = np.flatnonzero(np.array(vectors.kinds) == kind)
-        return at, [vectors.ids[i] for i in at]
-    names = vectors.ids
-    if several:
-        names = [name.removeprefix(f"{kind}:") if isinstance(name, str) else name for name in names]
-    return np.arange(len(names)), names
 
 
 def _write_parquet(path: Path, vectors: Vectors) -> None:

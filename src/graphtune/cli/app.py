@@ -106,16 +106,9 @@ def embed(
             "--by", help="Split events by user, time or last.", rich_help_panel=o.LEARNING, show_default=False
         ),
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--start",
-            metavar="FILE|DIR",
-            help="Begin from these vectors (.parquet, .npz, word2vec) or this model, matched by id.",
-            rich_help_panel=o.LEARNING,
-            show_default=False,
-        ),
-    ] = None,
+    start: o.Start = None,
+    missing: o.Missing = None,
+    resize: o.Resize = None,
     triples: o.Triples = False,
     events: o.Events = None,
     columns: o.Columns = None,
@@ -149,7 +142,7 @@ def embed(
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
     data = DataOptions(edges, *read, about, features, strict, on_disk)
     place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
-    asked = EmbedOptions(data, place, model, variant, dim, seed, split, by, start, tuple(set or ()))
+    asked = EmbedOptions(data, place, model, variant, dim, seed, split, by, start, missing, resize, tuple(set or ()))
     talk = Talk(json, quiet)
     talk.run(lambda: embed(asked, talk), show_embedding)
 
@@ -171,6 +164,9 @@ def finetune(
     kind: o.Kind = None,
     seed: o.Seed = 0,
     set: o.Set = None,
+    start: o.Start = None,
+    missing: o.Missing = None,
+    resize: o.Resize = None,
     model: o.Own = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
@@ -187,7 +183,7 @@ def finetune(
 
     about = LabelOptions(labels, label_type, label_columns, kind)
     place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
-    asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model)
+    asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model, start, missing, resize)
     talk = Talk(json, quiet)
     talk.run(lambda: finetune(asked, talk), show_finetuning)
 

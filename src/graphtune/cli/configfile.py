@@ -14,6 +14,7 @@ from graphtune.cli.embed import EmbedOptions, embed, show_embedding
 from graphtune.cli.finetune import FinetuneOptions, finetune, show_finetuning
 from graphtune.cli.output import OutOptions
 from graphtune.cli.settings import nearest, plain_type
+from graphtune.cli.start import NAMES
 from graphtune.cli.talk import Talk
 
 SECTIONS: dict[str, tuple[type, ...]] = {
@@ -128,5 +129,6 @@ def _set(asked: dict[str, Any]) -> dict[str, Sequence[str]]:
 
 def _beside(values: dict[str, Any], base: Path) -> dict[str, Any]:
     """Names of files as they are seen from here, where `base` is the directory of the file they stand in."""
-    moved = {k: str(base / v) for k, v in values.items() if k in FILES and not v.startswith(NAMED)}
+    named = {k for k, v in values.items() if k in FILES and (v.startswith(NAMED) or (k == "start" and v in NAMES))}
+    moved = {k: str(base / v) for k, v in values.items() if k in FILES and k not in named}
     return {**values, **moved}

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from graphtune.check import bad
-from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_file, check_pair, read_data, split_data
+from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_pair, read_data, split_data
 from graphtune.cli.judge import natural_task, show_evaluation
 from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
 from graphtune.cli.room import needed, ratios_for, warning
-from graphtune.cli.settings import configure, find_variant, own_recipes, parse_settings
+from graphtune.cli.settings import configure, find_variant, parse_settings
+from graphtune.cli.start import begin, check_start
 from graphtune.cli.talk import Talk, lines
 from graphtune.config import TrainConfig
 from graphtune.estimate import Plan as Estimated
 from graphtune.graph import Graph
 from graphtune.models import RECIPES, ClosedForm, Model, Recipe
 from graphtune.split import Split
-from graphtune.store import Record, load
+from graphtune.start import StartReport
+from graphtune.store import Record
 from graphtune.tasks import NodeClassification, pretrain
-from graphtune.vectors import StartReport, read_vectors, start_from, start_from_model
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class EmbedOptions:
         seed: of every random choice.
         split: "none", ratios, or None for the published split or else 7:2:1.
         by: for events "user", "time" or "last".
-        start: vectors, or a model directory, to start from.
+        start: a random start by name, "spectral", a file of vectors or weights, or a model directory.
+        missing: what becomes of nodes that --start does not know; None for the mean of their neighbours.
+        resize: what becomes of vectors of another dim; None to project them.
         set: settings of the model and of the training, as key=value.
     """
 
@@ -51,6 +54,8 @@ class EmbedOptions:
     split: str | None = None
     by: str | None = None
     start: str | None = None
+    missing: str | None = None
+    resize: str | None = None
     set: tuple[str, ...] = ()
 
 
@@ -90,7 +95,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
     if done is not None:
         return done
     out = check_out(options.out, "embed")
-    check_file("--start", options.start)
+    check_start(options.start, options.missing, options.resize, "embed")
     plan = _plan(options, talk)
     start, started = _start(plan, options, talk)
     with running(options.out, "embed", plan.described(), talk.quiet) as run:
@@ -103,7 +108,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
             "options": asdict(options),
             "chosen": plan.chosen,
             "report": [str(report) for report in plan.data.reports],
-            "start": None if started is None else str(started),
+            "start": None if started is None else f"{options.start}: {started}",
             "seconds": seconds,
         }
         record = Record(plan.split, asdict(plan.config), metrics, result.history, notes)
@@ -178,21 +183,15 @@ def _tell_split(split: Split | None, talk: Talk) -> None:
 
 
 def _start(plan: Plan, options: EmbedOptions, talk: Talk) -> tuple[Model | None, StartReport | None]:
-    """The model to start from, and how many of its rows --start knew."""
-    path = options.start
-    if path is None:
+    """The model to start from, and how it was started; None without --start."""
+    if options.start is None:
         return None, None
+    if isinstance(plan.recipe, ClosedForm):
+        raise bad("--start", "embed", f"left out: {type(plan.recipe).__name__} is solved, not trained", options.start)
     model = plan.recipe.build(plan.learned, plan.config.seed)
-    if Path(path).is_dir():
-        own = options.model if options.model and ":" in options.model else None
-        report = start_from_model(model, load(path, own_recipes(own)))
-    else:
-        report = start_from(model, read_vectors(path))
-    if not report.known:
-        fix = f"Ids of the graph look like {', '.join(map(str, model.ids.values(range(min(3, len(model.ids))))))}."
-        raise bad("--start", "embed", f"about nodes of the graph; {path} knows none of them", str(report), fix)
-    talk.say(f"{path}: {report}")
-    return model, report
+    own = options.model if options.model and ":" in options.model else None
+    seed = plan.config.seed
+    return model, begin(model, options.start, options.missing, options.resize, seed, own, "embed", talk)
 
 
 def _test_scores(model: Model, split: Split | None) -> dict[str, Any]:

@@ -13,9 +13,12 @@ from graphtune.cli.data import LabelOptions, check_file
 from graphtune.cli.judge import GIVEN, NODE_TASKS, compared, estimate_cells, find_task, make_task
 from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
 from graphtune.cli.settings import Settings, own_recipes, parse_settings
+from graphtune.cli.start import begin, check_start
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
 from graphtune.files import read_json
+from graphtune.models import Model
+from graphtune.start import StartReport
 from graphtune.store import Record, Stored, open_directory
 from graphtune.tasks import CommunityDetection
 from graphtune.tasks import finetune as train
@@ -33,6 +36,8 @@ class FinetuneOptions:
         seed: of every random choice.
         set: settings of the task and of the training, as key=value.
         model: the class of a model of one's own.
+        start: begin elsewhere than at the weights of the directory; see `EmbedOptions`.
+        missing, resize: what becomes of nodes that --start does not know, and of vectors of another dim.
     """
 
     directory: str
@@ -42,6 +47,9 @@ class FinetuneOptions:
     seed: int = 0
     set: tuple[str, ...] = ()
     model: str | None = None
+    start: str | None = None
+    missing: str | None = None
+    resize: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,16 @@ class Plan:
         task: on the data of the record.
         config: how to train.
         chosen: the settings of the task.
+        start: the model to train, that of the directory unless --start says otherwise.
+        started: how --start went.
     """
 
     stored: Stored
     task: Any
     config: TrainConfig
     chosen: Settings
+    start: Model
+    started: StartReport | None
 
     @property
     def by_probe(self) -> bool:
@@ -85,11 +97,16 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
     task = plan.task
     before = task.evaluate(plan.stored.model)
     with running(options.out, "finetune", plan.described(options.directory), talk.quiet) as run:
-        result = train(plan.stored.model, task, plan.config, run)
+        result = train(plan.start, task, plan.config, run)
         after = task.evaluate(result.model)
         metrics = {f"{task.name} (pretrained)": before.as_dict(), task.name: after.as_dict()}
         seconds = round(time.monotonic() - begun, 1)
-        notes = {"command": "finetune", "options": asdict(options), "pretrained": plan.stored.record.notes}
+        notes = {
+            "command": "finetune",
+            "options": asdict(options),
+            "pretrained": plan.stored.record.notes,
+            "start": None if plan.started is None else f"{options.start}: {plan.started}",
+        }
         record = Record(task.split, asdict(plan.config), metrics, result.history, {**notes, "seconds": seconds})
         keep(options.out, run, result.model, record)
     metric = task.monitor if task.monitor in before.per_query else next(iter(before.per_query))
@@ -98,6 +115,7 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
         "model": type(result.model.recipe).__name__,
         "task": task.name,
         "part": after.part,
+        "start": None if plan.started is None else asdict(plan.started),
         "pretrained": before.as_dict()["metrics"],
         "pretrained_by": "a linear model on its embeddings" if plan.by_probe else "its own scores",
         "fine_tuned": after.as_dict()["metrics"],
@@ -135,12 +153,19 @@ def _plan(options: FinetuneOptions, talk: Talk) -> Plan:
         fix = "Fine-tune on link-prediction, then: graphtune evaluate DIR --task community-detection."
         raise bad("--task", "finetune", "one with something to learn from", options.task, fix)
     check_file("--labels", options.labels.labels)
+    check_start(options.start, options.missing, options.resize, "finetune")
     settings = parse_settings(options.set, "finetune", {"seed": options.seed})
     settings.check(task_class, TrainConfig, hidden=("split", "data"))
     chosen = dataclasses.replace(settings, values={k: v for k, v in settings.values.items() if k not in GIVEN})
     stored = open_directory(options.directory, own_recipes(options.model))
     task = make_task(task_class, stored, options.directory, options.labels, options.seed, chosen, talk)
-    return Plan(stored, task, dataclasses.replace(task.defaults(), **settings.of(TrainConfig)), chosen)
+    config = dataclasses.replace(task.defaults(), **settings.of(TrainConfig))
+    start, started = stored.model, None
+    if options.start is not None:
+        start = stored.model.copy()
+        how = options.start, options.missing, options.resize
+        started = begin(start, *how, config.seed, options.model, "finetune", talk)
+    return Plan(stored, task, config, chosen, start, started)
 
 
 def _ask(task: str, out: Path) -> str:

@@ -71,6 +71,37 @@ Split: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Start: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--start",
+        metavar="NAME|FILE|DIR",
+        help="Begin with xavier, normal, orthogonal or spectral rows; these vectors (.parquet, .npz, word2vec) or "
+        "weights of PyG or DGL (.safetensors); or this model. Matched by id.",
+        rich_help_panel=LEARNING,
+        show_default=False,
+    ),
+]
+Missing: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--missing",
+        metavar="neighbours|random",
+        help="Nodes that --start does not know: the mean of their neighbours (unless given), or random.",
+        rich_help_panel=LEARNING,
+        show_default=False,
+    ),
+]
+Resize: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--resize",
+        metavar="project|refuse",
+        help="Vectors of another dim in --start: project them (unless given), or stop.",
+        rich_help_panel=LEARNING,
+        show_default=False,
+    ),
+]
 
 Triples: TypeAlias = Annotated[bool, _option("--triples", help="The file holds triples (h, r, t).", panel=DATA)]
 Events: TypeAlias = Annotated[

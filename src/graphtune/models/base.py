@@ -106,9 +106,18 @@ class Scorer(nn.Module):
         """What penalties act on: the rows themselves, or the moduli of complex rows."""
         return rows
 
+    def backwards(self, rows: Tensor) -> Tensor:
+        """The relation rows that score v -> u as `rows` score u -> v."""
+        return rows
+
     @property
     def table_names(self) -> tuple[str, ...]:
         """Names of the parameters with one row per node."""
+        return ()
+
+    @property
+    def relation_names(self) -> tuple[str, ...]:
+        """Names of the parameters with 2R rows: one per relation, then those of the same read backwards."""
         return ()
 
 

@@ -43,6 +43,14 @@ class ComplExScorer(Scorer):
         real, imaginary = rows.chunk(2, -1)
         return torch.sqrt(real.square() + imaginary.square() + 1e-30)
 
+    def backwards(self, rows: Tensor) -> Tensor:
+        real, imaginary = rows.chunk(2, -1)
+        return torch.cat([real, -imaginary], dim=-1)
+
+    @property
+    def relation_names(self) -> tuple[str, ...]:
+        return ("relation",)
+
 
 @dataclass(frozen=True)
 class ComplEx:

@@ -42,6 +42,10 @@ class DistMultScorer(Scorer):
         assert relation is not None
         return z * F.embedding(relation, self.relation)
 
+    @property
+    def relation_names(self) -> tuple[str, ...]:
+        return ("relation",)
+
 
 @dataclass(frozen=True)
 class DistMult:

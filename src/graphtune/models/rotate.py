@@ -47,6 +47,13 @@ class RotatEScorer(Scorer):
     def cross(self, query: Tensor, key: Tensor) -> Tensor:
         return -modulus_cross(query, key)
 
+    def backwards(self, rows: Tensor) -> Tensor:
+        return -rows
+
+    @property
+    def relation_names(self) -> tuple[str, ...]:
+        return ("phase",)
+
 
 @dataclass(frozen=True)
 class RotatE:

@@ -49,6 +49,13 @@ class TransEScorer(Scorer):
             return -taxicab_cross(query, key)
         return -torch.cdist(query, key, compute_mode="donot_use_mm_for_euclid_dist")  # mm: 1e-3 off where close
 
+    def backwards(self, rows: Tensor) -> Tensor:
+        return -rows
+
+    @property
+    def relation_names(self) -> tuple[str, ...]:
+        return ("relation",)
+
 
 @dataclass(frozen=True)
 class TransE:

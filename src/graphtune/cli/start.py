@@ -1,0 +1,92 @@
+"""`--start`: where the weights of a command begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graphtune.check import bad, one_of
+from graphtune.cli.settings import own_recipes
+from graphtune.cli.talk import Talk
+from graphtune.models import Model
+from graphtune.start import (
+    DRAWS,
+    MISSING,
+    RESIZE,
+    SUFFIX,
+    StartReport,
+    randomise,
+    start_from,
+    start_from_closed_form,
+    start_from_model,
+    start_from_state,
+)
+from graphtune.store import load
+from graphtune.vectors import SUFFIXES, read_vectors
+
+SPECTRAL = "spectral"
+NAMES = (*DRAWS, SPECTRAL)  # what is none of these is a file or a directory
+
+
+def check_start(start: str | None, missing: str | None, resize: str | None, who: str) -> None:
+    """Refuse what cannot be started from, before anything is read.
+
+    Raises:
+        ArgumentError: there is no such file, it is of a kind that is not read, or an option has nothing to act on.
+    """
+    for option, value, choices in (("--missing", missing, MISSING), ("--resize", resize, RESIZE)):
+        if value is not None:
+            one_of(option, who, value, choices)
+            if start is None or start in DRAWS or (start == SPECTRAL and option == "--resize"):
+                what = "left out where --start names no vectors and no model"
+                raise bad(option, who, what, value)
+    if start is None or start in NAMES or Path(start).is_dir():
+        return
+    if not Path(start).is_file():
+        raise bad("--start", who, f"one of {', '.join(NAMES)}, a file or a model directory", start)
+    if Path(start).suffix not in (*SUFFIXES, SUFFIX):
+        fix = "Other files may run code when they are read; a state goes through safetensors.torch.save_file."
+        raise bad("--start", who, f"a file that ends in {', '.join((*SUFFIXES, SUFFIX))}", start, fix)
+
+
+def begin(
+    model: Model,
+    start: str,
+    missing: str | None,
+    resize: str | None,
+    seed: int,
+    own: str | None,
+    who: str,
+    talk: Talk,
+) -> StartReport:
+    """Start a model as --start says.
+
+    Args:
+        model: changed in place.
+        start: one of `NAMES`, a file of vectors or of a state, or a model directory.
+        missing, resize: of `start_from`; None for what they are unless given.
+        seed: of every random choice.
+        own: "package.module:Class" of a model of one's own, which a directory may hold.
+        who: the command, for errors.
+        talk: is told how it went.
+
+    Raises:
+        ArgumentError: nothing in it is about the nodes of the model, or what `graphtune.start` raises.
+    """
+    report = _begin(model, start, missing or MISSING[0], resize or RESIZE[0], seed, own)
+    if start not in NAMES and model.table_parameters() and not report.known:
+        fix = f"Ids of the graph look like {', '.join(map(str, model.ids.values(range(min(3, len(model.ids))))))}."
+        raise bad("--start", who, f"about nodes of the graph; {start} knows none of them", str(report), fix)
+    talk.say(f"{start}: {report}")
+    return report
+
+
+def _begin(model: Model, start: str, missing: str, resize: str, seed: int, own: str | None) -> StartReport:
+    if start in DRAWS:
+        return randomise(model, start, seed)
+    if start == SPECTRAL:
+        return start_from_closed_form(model, missing=missing, seed=seed)
+    if Path(start).is_dir():
+        return start_from_model(model, load(start, own_recipes(own)), missing, resize, seed)
+    if Path(start).suffix == SUFFIX:
+        return start_from_state(model, start, missing=missing, resize=resize, seed=seed)
+    return start_from(model, read_vectors(start), missing, resize, seed)
