@@ -478,3 +478,16 @@ def test_a_run_with_a_start_is_resumed(start, tmp_path):
     assert list(tmp_path.glob("*.json"))
     resumed = trained(checkpoints=tmp_path, resume=True)
     assert all(torch.equal(value, whole[name]) for name, value in resumed.items())
+
+
+def test_adapters_come_along():
+    graph = gt.testing.two_cliques()
+    other, model = (gt.GCN(dim=4, hidden=4).build(graph, seed=seed) for seed in (0, 1))
+    other.encoder.add_adapters(2)
+    with torch.no_grad():
+        for name, parameter in other.encoder.named_parameters():
+            if "adapter" in name:
+                parameter.uniform_(-1, 1)
+    start_from_model(model, other)
+    assert model.encoder.adapter_width == 2
+    np.testing.assert_array_equal(model.encode(), other.encode())
