@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,20 @@ def sha256(path: Path) -> str:
     """The sha256 of a file's content, as hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_files(directory: Path, expected: Mapping[str, str]) -> None:
+    """Compare the files of a directory with the sha256 that is written down for each name.
+
+    Raises:
+        DataError: one is missing or was changed.
+    """
+    for name, digest in expected.items():
+        file = directory / Path(name).name
+        found = sha256(file) if file.is_file() else "no file"
+        if found != digest:
+            what = f"sha256 {digest[:12]}. Found {found[:12]}: it was changed or cut."
+            raise DataError(f"The file {file} must have {what}")
 
 
 class Lock:

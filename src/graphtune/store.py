@@ -26,6 +26,7 @@ from graphtune.check import ArgumentError, DataError, bad
 from graphtune.disk import has_graph, load_graph
 from graphtune.disk.graph import RECORD
 from graphtune.files import (
+    check_files,
     commit,
     commit_json,
     commit_text,
@@ -238,13 +239,7 @@ def _verified_run(path: Path) -> dict[str, Any]:
     if not isinstance(run, dict) or run.get("format") != FORMAT or not isinstance(run.get("sha256"), dict):
         found = run.get("format") if isinstance(run, dict) else type(run).__name__
         raise DataError(f"The file {path / 'run.json'} must be of format {FORMAT}. Found {found!r}.")
-    for name, expected in run["sha256"].items():
-        file = path / Path(name).name
-        found = sha256(file) if file.is_file() else "no file"
-        if found != expected:
-            raise DataError(
-                f"The file {file} must have sha256 {expected[:12]}. Found {found[:12]}: it was changed or cut."
-            )
+    check_files(path, run["sha256"])
     return run
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from graphtune.check import DataError
-from graphtune.files import commit_json, read_json, sha256
+from graphtune.files import check_files, commit_json, read_json, sha256
 
 
 class ArrayFile:
@@ -103,9 +103,5 @@ def verified(path: Path, name: str, format: int) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("format") != format or not isinstance(record.get("sha256"), dict):
         found = record.get("format") if isinstance(record, dict) else type(record).__name__
         raise DataError(f"The file {path / name} must be of format {format}. Found {found!r}.")
-    for file, expected in record["sha256"].items():
-        at = path / Path(file).name
-        found = sha256(at) if at.is_file() else "no file"
-        if found != expected:
-            raise DataError(f"The file {at} must have sha256 {expected[:12]}. Found {found[:12]}: changed or cut.")
+    check_files(path, record["sha256"])
     return record
