@@ -124,7 +124,9 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     ),
     "events model on triples": (("embed", "facts.tsv", "--triples", "--model", "lightgcn", *NEW), 2, ("complex",)),
     "start that is missing": (("embed", "friends.csv", "--start", "no.vec", *NEW), 2, ("--start", "'no.vec'")),
-    "start of another dim": (("embed", "friends.csv", "--start", "wordy.vec", *NEW), 2, ("dim=3", "dim 8")),
+    "start of another dim": (
+        ("embed", "friends.csv", "--start", "wordy.vec", "--resize", "refuse", *NEW), 2, ("dim 8", "Got 3"),
+    ),
     "start that knows no id": (
         ("embed", "friends.csv", "--start", "wordy.vec", *NEW[:2], "--dim", "3"), 2, ("knows none", "n2"),
     ),

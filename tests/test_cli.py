@@ -250,6 +250,15 @@ def test_a_model_of_ones_own(place: Path, tmp_path: Path, monkeypatch: pytest.Mo
 # --- resuming ---
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell starts what runs in the background with Ctrl-C ignored; here it arrives."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("command", ["embed", "finetune"])
 def test_ctrl_c_and_resume(command: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is broken off and resumed ends with the weights of one that was not."""
@@ -287,6 +296,7 @@ def test_ctrl_c_and_resume(command: str, place: Path, tmp_path: Path, monkeypatc
     assert snapshot(out) == before
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_overwrite_begins_an_unfinished_run_anew(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save = Checkpoints.save
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from cli_help import done, run
+from cli_help import done, run, working_in
 from graphtune.check import ArgumentError, DataError
 from graphtune.config import TrainConfig
 from graphtune.files import sweep_beside
@@ -522,12 +522,13 @@ def room_for(size):
 
 @pytest.fixture
 def friends(tmp_path, monkeypatch):
-    """A current directory with friends.csv, two groups."""
-    monkeypatch.chdir(tmp_path)
+    """A current directory with friends.csv, two groups; one thread here and in children, as bits are compared."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     rng = np.random.default_rng(0)
     pairs = [(i, j) for i in range(24) for j in range(i) if rng.random() < (0.5 if i // 12 == j // 12 else 0.03)]
-    Path("friends.csv").write_text("source,target\n" + "".join(f"n{i},n{j}\n" for i, j in pairs))
-    return tmp_path
+    with working_in(tmp_path):
+        Path("friends.csv").write_text("source,target\n" + "".join(f"n{i},n{j}\n" for i, j in pairs))
+        yield tmp_path
 
 
 def test_a_full_disk_leaves_what_there_was(friends):
