@@ -44,6 +44,23 @@ class Batch:
             return self.negative
         return self.negative.repeat_interleave(2, dim=0)[: len(self)]
 
+    def split(self, parts: int) -> list[Batch]:
+        """The examples in up to `parts` batches of like size, in order; negatives shared by all go with each.
+
+        All but the last have an even number of examples, as two in a row may share their negatives.
+        """
+        size = 2 * -(-len(self) // (2 * parts))
+        return [self._slice(begin, begin + size) for begin in range(0, len(self), size)]
+
+    def _slice(self, begin: int, end: int) -> Batch:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        own = {name: t[begin:end] for name, t in values.items() if t is not None and name != "negative"}
+        negative = self.negative
+        if negative is not None and negative.ndim == 2:
+            paired = len(negative) != len(self)
+            negative = negative[begin // 2 : -(-end // 2)] if paired else negative[begin:end]
+        return replace(self, **own, negative=negative)
+
     def to(self, device: torch.device) -> Batch:
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: v.to(device) for k, v in moved.items() if v is not None})
@@ -69,6 +86,12 @@ class WalkBatch:
         at, size = np.arange(self.walks.shape[1]), (self.walks >= 0).sum(1, keepdims=True)
         near = np.minimum(at, self.reach) + np.minimum(size - 1 - at, self.reach)
         return int(near[at < size].sum())
+
+    def split(self, parts: int) -> list[WalkBatch]:
+        """The walks in up to `parts` batches of like size, in order."""
+        size = -(-len(self.walks) // parts)
+        cuts = [slice(begin, begin + size) for begin in range(0, len(self.walks), size)]
+        return [WalkBatch(self.walks[cut], self.reach[cut], self.negative[cut]) for cut in cuts]
 
     def to(self, device: torch.device) -> WalkBatch:
         return self
