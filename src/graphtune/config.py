@@ -9,7 +9,7 @@ from graphtune.check import bad, chance, integer, number, one_of
 OPTIMIZERS = ("adamw", "adagrad", "sgd")
 SCHEDULES = ("constant", "cosine", "exponential", "linear", "plateau", "step")
 AVERAGES = ("none", "ema", "swa")
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp16", "fp8")
 SAVE_EVERY = 300.0
 """Seconds between checkpoints within an epoch, unless told otherwise."""
 
@@ -51,6 +51,12 @@ class TrainConfig:
         plateau_patience, plateau_factor: "plateau" multiplies the rate by `plateau_factor` after so many validations in
             a row without gain.
         clip_norm: largest norm of the whole gradient; 0 for none.
+        clip_value: largest magnitude of each number of the gradient; 0 for none.
+        clip_rows: largest norm of each row of the gradients of embedding tables; 0 for none. Of several clippings
+            numbers come first, then rows, then the whole.
+        accumulate: parts in which each step is made, one after another, to save memory; loss and gradient are those of
+            the whole batch. Only what examples of a batch share among them, as batch norm does, they then share within
+            a part. Where memory runs out, parts are halved until they fit; `batch_size` stays.
         eval_every: epochs between validations.
         patience: validations without gain before stopping; 0 never stops early.
         lora_rank: train the encoder only through factors of this rank on its linear layers (LoRA: Hu et al., 2021),
@@ -64,7 +70,8 @@ class TrainConfig:
             Either holds one more copy of all weights, and reads and writes it: "ema" each step, "swa" each epoch.
         ema_decay: share that the exponential mean keeps a step; less in the first steps, (1 + n) / (10 + n) after n.
         swa_start: share of the run after which "swa" begins.
-        precision: "fp32", or "bf16" autocast.
+        precision: "fp32"; "bf16" or "fp16" autocast, the latter with a scaled loss; or "fp8", products of matrices in
+            eight bits (forward e4m3, gradients e5m2, a scale a matrix). Weights are float32 in all.
         deterministic: one thread in the lock-free kernels and torch's deterministic algorithms.
         device: "auto", "cpu", "cuda" or a torch device name.
         seed: of every random choice.
@@ -98,6 +105,9 @@ class TrainConfig:
     plateau_patience: int = 3
     plateau_factor: float = 0.5
     clip_norm: float = 0.0
+    clip_value: float = 0.0
+    clip_rows: float = 0.0
+    accumulate: int = 1
     eval_every: int = 1
     patience: int = 10
     lora_rank: int = 0
@@ -114,7 +124,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         who = "TrainConfig"
-        for name in ("epochs", "batch_size", "eval_every", "plateau_patience"):
+        for name in ("epochs", "batch_size", "accumulate", "eval_every", "plateau_patience"):
             integer(name, who, getattr(self, name), 1)
         for name in ("patience", "seed", "lora_rank", "adapter"):
             integer(name, who, getattr(self, name), 0)
@@ -123,6 +133,8 @@ class TrainConfig:
             if getattr(self, name) is not None:
                 number(name, who, getattr(self, name), 0)
         for name in ("weight_decay", "weight_decay_table", "l2_sp", "l1", "l2", "n3", "clip_norm"):
+            number(name, who, getattr(self, name), 0)
+        for name in ("clip_value", "clip_rows"):
             number(name, who, getattr(self, name), 0)
         number("layer_decay", who, self.layer_decay, 0, 1, open_low=True)
         number("unfreeze", who, self.unfreeze, 0, 1)

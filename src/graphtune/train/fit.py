@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from graphtune.check import GraphtuneError, bad, integer, number
+from graphtune.check import bad, integer, number
 from graphtune.config import SAVE_EVERY, TrainConfig
 from graphtune.models.base import Model
 from graphtune.sampling import Sampler
 from graphtune.train.average import Average, make_average
 from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.failure import TrainingError
 from graphtune.train.groups import learning
 from graphtune.train.hold import fingerprint
 from graphtune.train.loggers import Logger
@@ -24,10 +25,6 @@ from graphtune.train.progress import Reporter, say
 from graphtune.train.schedule import Clock, clock, count_reductions
 from graphtune.train.state import Best, Chance, Keeper, Machine, Part, Place, Plan, Start
 from graphtune.train.steps import Step, make_step
-
-
-class TrainingError(GraphtuneError, RuntimeError):
-    """Training cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,8 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
         run: checkpoints, loggers and progress.
 
     Raises:
-        TrainingError: the loss is no longer finite; the last checkpoint stays.
+        TrainingError: the loss or its gradient is no longer finite, or memory does not hold the smallest part of a
+            step; the last checkpoint stays.
         ArgumentError: there is nothing to learn from, every weight is frozen, or an option does not fit the model or
             the task.
         DataError: the checkpoint belongs to another run, all are damaged, another process is at work in their
@@ -122,7 +120,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
     total = config.epochs * training.sampler.num_batches
     with numeric_mode(config.deterministic), learning(model, config):
-        step = make_step(model, training.objective, config, training.fixed)
+        step = make_step(model, training.objective, config, training.fixed, lambda text: say(text, run.quiet))
         average = make_average(model, config)
         parts = _parts(model, step, place, best, average, training, config, run)
         with Keeper(run.checkpoints, parts, run.save_every, run.save_steps) as keeper:
