@@ -53,6 +53,7 @@ class OneVsAll:
     label_smoothing: float = 0.0
     first: int = 0
     last: int | None = None
+    reads_all = True
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
         assert batch.target is not None

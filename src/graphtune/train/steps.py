@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from graphtune.check import bad
 from graphtune.config import TrainConfig
@@ -16,16 +16,18 @@ from graphtune.objectives import Fused, Losses, Objective
 from graphtune.train.groups import parameter_groups, unfreeze
 from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
+from graphtune.train.rowwise import clip_norm, tables_by_rows
 from graphtune.train.schedule import Clock
 
 _STEPPING = ("epochs", "batch_size", "lr", "optimizer", "eval_every", "patience")
 _RATES = ("schedule", "lr_end", "warmup", "cycles", "cycle_growth")
 _FALLS = ("step_every", "step_factor", "plateau_patience", "plateau_factor")
 _MEANS = ("average", "ema_decay", "swa_start")  # taken between two steps, of the tables that the step changed
+_TABLES = ("table_updates",)  # the kernels change touched rows, and of a mean all
 _WHOLE = ("deterministic", "device", "seed")
 _OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
 _OF_LORA = ("lora_alpha", "lora_targets")  # they say nothing without lora_rank
-FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
+FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_TABLES, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
 """The options that a fused step obeys, or that cannot concern it."""
 
 
@@ -46,10 +48,11 @@ class AutogradStep:
 
     def __init__(self, model: Model, objective: Objective, config: TrainConfig, fixed: np.ndarray | None = None):
         self.model, self.objective, self.config = model, objective, config
-        self.groups = parameter_groups(model, config)
+        self.groups = parameter_groups(model, config, tables_by_rows(model, objective, config))
         self.optimizer = make_optimizer(self.groups, config)
         self.parameters = [p for group in self.groups for p in group.parameters.values()]
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
+        self.penalised = bool(config.l1 or config.l2 or config.n3)
         model.row_dropout = config.row_dropout
         model.encoder.drop_edges(config.edge_dropout, config.seed, 0)
 
@@ -60,7 +63,8 @@ class AutogradStep:
             group["lr"] = group["peak"] * clock.rate
         if self.config.unfreeze:
             unfreeze(self.groups, self.config.unfreeze, clock)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:  # as zero_grad, without its hooks
+            parameter.grad = None
         loss = self.loss(batch)
         value = loss.item()
         if value - value != 0:  # infinite or NaN: leave the weights as they are
@@ -68,7 +72,7 @@ class AutogradStep:
         self._backward(loss)
         self.fixed.clear_gradients()
         if self.config.clip_norm:
-            nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+            clip_norm(self.parameters, self.config.clip_norm)
         self.anchor.pull(self.optimizer.param_groups)
         self.optimizer.step()
         self.fixed.put_back()
@@ -76,10 +80,13 @@ class AutogradStep:
 
     def loss(self, batch: Any) -> Tensor:
         """Weighted mean of the objective plus the penalties on the rows it used."""
-        bf16 = self.config.precision == "bf16"
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
+        if self.config.precision == "bf16":
+            with torch.autocast(self.model.device.type, torch.bfloat16):
+                losses = self.objective(self.model, batch)
+        else:
             losses = self.objective(self.model, batch)
-        return reduce(losses, getattr(batch, "weight", None)) + penalty(losses.factors, self.config)
+        mean = reduce(losses, getattr(batch, "weight", None))
+        return mean + penalty(losses.factors, self.config) if self.penalised else mean
 
     def _backward(self, loss: Tensor) -> None:
         if loss.requires_grad:
