@@ -104,6 +104,11 @@ class Scorer(nn.Module):
         """[n, Q] x [m, Q] -> [n, m] scores, each with each."""
         return query @ key.T
 
+    @property
+    def is_product(self) -> bool:
+        """Whether `cross` is the product of queries and keys and nothing more."""
+        return getattr(self.cross, "__func__", None) is Scorer.cross
+
     def modulus(self, rows: Tensor) -> Tensor:
         """What penalties act on: the rows themselves, or the moduli of complex rows."""
         return rows
