@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from graphtune.check import bad, chance, integer, number, one_of
 
 OPTIMIZERS = ("adamw", "adagrad", "sgd")
+TABLE_UPDATES = ("auto", "dense", "rows")
 SCHEDULES = ("constant", "cosine", "exponential", "linear", "plateau", "step")
 AVERAGES = ("none", "ema", "swa")
 PRECISIONS = ("fp32", "bf16", "fp16", "fp8")
@@ -31,6 +32,10 @@ class TrainConfig:
             d * unfreeze of the steps on; 0 trains all from the first.
         optimizer: "adamw", "adagrad" or "sgd". Skip-gram and LINE have kernels of their own for plain "sgd" on the CPU:
             they step example by example, so `lr` is that of word2vec; any penalty, clipping or freezing turns them off.
+        table_updates: "dense" steps on whole tables. "rows" only on the rows that a batch touches, so that a step costs
+            those alone: moments and decay of the others rest (lazy Adam, as `torch.optim.SparseAdam`); for encoders
+            that read rows of tables alone, with objectives that do not read all nodes, without l2_sp. "auto" takes
+            "rows" for tables of a million rows and more where that is so, without decay of tables or "ema".
         weight_decay: decay of encoder and head weights (biases and norms are left alone); decoupled with "adamw".
         weight_decay_table: decay of embedding tables.
         l2_sp: decoupled pull of encoder and scorer back to the weights that training starts from (L2-SP: Li et al.,
@@ -87,6 +92,7 @@ class TrainConfig:
     freeze: str = ""
     unfreeze: float = 0.0
     optimizer: str = "adamw"
+    table_updates: str = "auto"
     weight_decay: float = 0.0
     weight_decay_table: float = 0.0
     l2_sp: float = 0.0
@@ -153,6 +159,7 @@ class TrainConfig:
         number("cycle_growth", who, self.cycle_growth, 1, 100)
         number("step_every", who, self.step_every, 0, 1, open_low=True)
         one_of("optimizer", who, self.optimizer, OPTIMIZERS)
+        one_of("table_updates", who, self.table_updates, TABLE_UPDATES)
         one_of("schedule", who, self.schedule, SCHEDULES)
         one_of("average", who, self.average, AVERAGES)
         one_of("precision", who, self.precision, PRECISIONS)

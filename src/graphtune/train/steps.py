@@ -21,16 +21,18 @@ from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
 from graphtune.train.precision import make_precision
 from graphtune.train.progress import say
+from graphtune.train.rowwise import tables_by_rows
 from graphtune.train.schedule import Clock
 
 _STEPPING = ("epochs", "batch_size", "lr", "optimizer", "eval_every", "patience")
 _RATES = ("schedule", "lr_end", "warmup", "cycles", "cycle_growth")
 _FALLS = ("step_every", "step_factor", "plateau_patience", "plateau_factor")
 _MEANS = ("average", "ema_decay", "swa_start")  # taken between two steps, of the tables that the step changed
+_TABLES = ("table_updates",)  # the kernels change touched rows, and of a mean all
 _WHOLE = ("deterministic", "device", "seed")
 _OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
 _OF_LORA = ("lora_alpha", "lora_targets")  # they say nothing without lora_rank
-FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
+FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_TABLES, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
 """The options that a fused step obeys, or that cannot concern it."""
 Tell = Callable[[str], None]
 """What to do with a line for the user."""
@@ -60,7 +62,7 @@ class AutogradStep:
         tell: Tell = say,
     ):
         self.model, self.objective, self.config = model, objective, config
-        self.groups = parameter_groups(model, config)
+        self.groups = parameter_groups(model, config, tables_by_rows(model, objective, config))
         self.optimizer = make_optimizer(self.groups, config)
         self.parameters = [p for group in self.groups for p in group.parameters.values()]
         self.precision = make_precision(config.precision, model.device, tell)
