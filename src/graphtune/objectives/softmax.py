@@ -10,14 +10,17 @@ from torch.nn import functional as F
 
 from graphtune.batch import Batch
 from graphtune.objectives.base import Losses
-from graphtune.objectives.parts import factors, noise_scores, pair_and_noise
+from graphtune.objectives.parts import factors, is_positive, noise_scores, pair_and_noise
 
 
 @dataclass(frozen=True)
 class SampledSoftmax:
     """-log of v's share in exp(score / temperature) over v and the negatives (Jean et al., 2015; InfoNCE).
 
-    A negative equal to v is left out. Needs `source`, `target` and `negative`.
+    A negative equal to v is left out, and so is a known one. With `log_q` of the batch the negatives stand for all
+    nodes: exp(score) is divided by how often its node is expected, so that their sum is that over all other nodes on
+    average (Bengio & Senecal, 2008; for targets in the batch Yi et al., 2019). v itself is not drawn, so its score
+    stays as it is (Khrylchenko et al., 2025). Needs `source`, `target` and `negative`.
 
     Attributes:
         temperature: scores are divided by it.
@@ -35,7 +38,8 @@ class SampledSoftmax:
         positive = model.scorer.pair(query, key) / self.temperature
         wrong = noise_scores(model, query, noise) / self.temperature
         lowest = torch.finfo(wrong.dtype).min  # infinity would make the gradient of a fully masked row NaN
-        wrong = wrong.masked_fill(batch.own_negative() == batch.target[:, None], lowest)
+        log_q = batch.own_log_q()
+        wrong = (wrong if log_q is None else wrong - log_q).masked_fill(is_positive(batch), lowest)
         return Losses(torch.logaddexp(positive, wrong.logsumexp(1)) - positive, factors)
 
 

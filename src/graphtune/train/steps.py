@@ -13,6 +13,7 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.objectives import Fused, Losses, Objective
+from graphtune.train.difficulty import easiest
 from graphtune.train.groups import parameter_groups, unfreeze
 from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
@@ -61,7 +62,7 @@ class AutogradStep:
         if self.config.unfreeze:
             unfreeze(self.groups, self.config.unfreeze, clock)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(batch)
+        loss = self.loss(batch, clock)
         value = loss.item()
         if value - value != 0:  # infinite or NaN: leave the weights as they are
             return value
@@ -74,12 +75,13 @@ class AutogradStep:
         self.fixed.put_back()
         return value
 
-    def loss(self, batch: Any) -> Tensor:
+    def loss(self, batch: Any, clock: Clock) -> Tensor:
         """Weighted mean of the objective plus the penalties on the rows it used."""
         bf16 = self.config.precision == "bf16"
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
             losses = self.objective(self.model, batch)
-        return reduce(losses, getattr(batch, "weight", None)) + penalty(losses.factors, self.config)
+        weight = easiest(losses.values, getattr(batch, "weight", None), self.config.curriculum, clock)
+        return reduce(losses, weight) + penalty(losses.factors, self.config)
 
     def _backward(self, loss: Tensor) -> None:
         if loss.requires_grad:
