@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from graphtune.batch import Batch
 from graphtune.check import ArgumentError
+from graphtune.cli.settings import parse_settings, settable
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
@@ -347,3 +348,13 @@ def test_known_is_what_the_train_part_knows():
 def test_what_does_not_fit_is_refused(make, field):
     with pytest.raises(ArgumentError, match=f"`{field}` of"):
         make()
+
+
+def test_the_command_line_can_set_them():
+    names = {"noise", "unknown", "log_q", "hard", "sample_weight", "weight_power", "half_life"}
+    for task_class in (LinkPrediction, Recommendation, TripleCompletion):
+        assert names <= set(settable(task_class)) and not names & set(TrainConfig.names())
+    chosen = parse_settings(["unknown=true", "hard=4", "noise=in-batch"], "finetune", {})
+    assert LinkPrediction(LINKS, **chosen.of(LinkPrediction)) == LinkPrediction(
+        LINKS, noise="in-batch", unknown=True, hard=4
+    )

@@ -36,15 +36,15 @@ def _known(begin, end, indptr, indices, row, itself, target, group, out):
 
 @njit(cache=True, nogil=True)
 def _mark(target, order, node, out):
-    """Set `out` [K] where `target` [K], ascending when read in `order`, is `node`."""
-    low, high = 0, len(order)
+    """Set `out` [K] at the places in `order` of the entries of `target` [K], which ascends, that are `node`."""
+    low, high = 0, len(target)
     while low < high:
         middle = (low + high) >> 1
-        if target[order[middle]] < node:
+        if target[middle] < node:
             low = middle + 1
         else:
             high = middle
-    while low < len(order) and target[order[low]] == node:
+    while low < len(target) and target[low] == node:
         out[order[low]] = True
         low += 1
 
@@ -55,7 +55,7 @@ def _known_of_all(begin, end, indptr, indices, row, itself, target, order, out):
     for b in range(begin, end):
         if indptr[row[b] + 1] - indptr[row[b]] > len(target):
             for k in range(len(target)):
-                out[b, k] = target[k] == itself[b] or has_edge(indptr, indices, row[b], target[k])
+                out[b, order[k]] = target[k] == itself[b] or has_edge(indptr, indices, row[b], target[k])
             continue
         _mark(target, order, itself[b], out[b])
         for at in range(indptr[row[b]], indptr[row[b] + 1]):
@@ -112,8 +112,8 @@ def known_targets(
     row, itself = _rows(row, itself)
     target = np.ascontiguousarray(target, dtype=np.int64)
     if target.ndim == 1:
-        arguments = indptr, indices, row, itself, target, np.argsort(target, kind="stable"), out
-        in_blocks(_known_of_all, len(row), *arguments)
+        order = np.argsort(target, kind="stable")
+        in_blocks(_known_of_all, len(row), indptr, indices, row, itself, target[order], order, out)
         return out
     group = 1 if len(target) == len(row) else 2
     in_blocks(_known, len(row), indptr, indices, row, itself, target, group, out)
