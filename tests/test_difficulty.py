@@ -17,7 +17,7 @@ from graphtune.split import split_edges
 from graphtune.tasks import LinkPrediction, pretrain
 from graphtune.testing import equal, two_cliques
 from graphtune.train.difficulty import easiest
-from graphtune.train.fit import Run
+from graphtune.train.fit import Run, fit
 from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep, FusedStep, make_step
 
@@ -159,3 +159,39 @@ def test_losses_are_those_of_torch():
     """The naive lines above go through the logarithm of a chance; this one does not."""
     x = torch.linspace(-4, 4, 9)
     torch.testing.assert_close(-torch.sigmoid(x).log() * focal(x, 0.0), F.softplus(-x))
+
+
+# ---- a run that breaks --------------------------------------------------------------------------------------
+
+
+class Breaking:
+    """A sampler that breaks a run off before the second batch of an epoch."""
+
+    def __init__(self, sampler, epoch):
+        self.sampler, self.num_batches, self.epoch = sampler, sampler.num_batches, epoch
+
+    def batches(self, epoch, first=0):
+        for number, batch in enumerate(self.sampler.batches(epoch, first), first):
+            if (epoch, number) == (self.epoch, 1):
+                raise KeyboardInterrupt
+            yield batch
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 3])
+def test_a_run_with_all_of_it_goes_on_bit_for_bit(tmp_path, epoch):
+    split = split_edges(two_cliques(), (3, 1, 1))
+    config = replace(SHORT, curriculum=0.3, batch_size=8)
+    task = LinkPrediction(split, negatives=6, noise="in-batch", unknown=True, hard=2, sample_weight="degree")
+
+    def start():
+        model = BPRMF(dim=4).build(split.train)
+        return model, replace(task.training(model, config), validate=None, monitor=None)
+
+    model, training = start()
+    whole = fit(model, training, config, QUIET).model
+    model, training = start()
+    run = Run(tmp_path, save_steps=1, quiet=True)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, replace(training, sampler=Breaking(training.sampler, epoch)), config, run)
+    model, training = start()
+    assert equal(fit(model, training, config, replace(run, resume=True)).model, whole)

@@ -135,13 +135,9 @@ OBJECTIVES = [EdgeProximity(), EdgeProximity(gamma=1.0), BPR(), SampledSoftmax()
 def test_a_known_negative_is_as_if_it_were_not_there(objective, shared):
     model = scrambled(TransE(dim=4).build(inverse_relations()))
     source, target, relation = torch.tensor([0, 16]), torch.tensor([15, 4]), torch.tensor([1, 0])
-    left = torch.tensor([[1, 2], [2, 7]])
-    nodes = torch.tensor([1, 7, 2]) if shared else torch.tensor([[1, 7, 2], [2, 1, 7]])
-    known = torch.tensor(
-        [[False, True, False], [True, False, False]] if shared else [[False, True, False], [False, True, False]]
-    )
-    if shared:
-        left = torch.tensor([[1, 2], [7, 2]])
+    nodes = torch.tensor([1, 7, 2]) if shared else torch.tensor([[1, 7, 2], [1, 7, 2]])
+    known = torch.tensor([[False, True, False], [True, False, False]])
+    left = torch.tensor([[1, 2], [7, 2]])
     wanted = objective(model, Batch(source, target, left, relation)).values
     found = objective(model, Batch(source, target, nodes, relation, known=known)).values
     torch.testing.assert_close(found, wanted)
