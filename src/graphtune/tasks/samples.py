@@ -47,8 +47,8 @@ class EdgeSamples:
             if not sampled and getattr(self, name) != plain:
                 raise bad(name, who, f"{plain!r} for loss={loss!r}, which has no negatives", getattr(self, name))
         if self.log_q and (not corrected or self.hard):
-            what = "False unless the loss is a sampled softmax, and with `hard`"
-            raise bad("log_q", who, what, self.log_q, f"The loss is {loss!r}.")
+            what = f"False for loss={loss!r}, which is no sampled softmax" if not corrected else "False with `hard`"
+            raise bad("log_q", who, what, self.log_q)
         needed = {"column": graph.weight, "recency": graph.time}
         if self.sample_weight in needed and needed[self.sample_weight] is None:
             what = {"column": "with weights", "recency": "with times"}[self.sample_weight]
