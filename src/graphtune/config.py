@@ -42,6 +42,8 @@ class TrainConfig:
             2018), in place of a decay towards 0.
         l1, l2, n3: penalties on the embedding rows that a batch touches, a row and example:
             l1 * |z|_1, l2 * |z|_2^2, n3 * |z|_3^3 (N3: Lacroix et al., 2018).
+        curriculum: share of each batch that counts at first, the easiest by their losses, which rises to all of it by
+            the middle of the run (self-paced learning: Kumar et al., 2010); 0 for all from the first.
         row_dropout: chance of each number of the embedding rows that a loss reads to be 0, the others scaled up; apart
             from the dropout that a GNN or a head has of its own. Penalties see the rows as they are then.
         edge_dropout: chance of each edge to be left out of a step, for encoders that pass messages: GCN, GraphSAGE, GAT
@@ -99,6 +101,7 @@ class TrainConfig:
     l1: float = 0.0
     l2: float = 0.0
     n3: float = 0.0
+    curriculum: float = 0.0
     row_dropout: float = 0.0
     edge_dropout: float = 0.0
     schedule: str = "constant"
@@ -151,7 +154,7 @@ class TrainConfig:
         if self.lora_rank and self.adapter:
             raise bad("adapter", who, "0 where lora_rank is not", self.adapter)
         number("lr_end", who, self.lr_end, 0, 1, open_low=self.schedule == "exponential")
-        for name in ("warmup", "step_factor", "plateau_factor", "swa_start"):
+        for name in ("warmup", "step_factor", "plateau_factor", "swa_start", "curriculum"):
             number(name, who, getattr(self, name), 0, 1)
         for name in ("row_dropout", "edge_dropout", "ema_decay"):
             chance(name, who, getattr(self, name))

@@ -17,7 +17,7 @@ from graphtune.models.bprmf import pair_pretraining
 from graphtune.models.edgedrop import EdgeDropout
 from graphtune.models.lookup import Dot, Lookup
 from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr, with_values
-from graphtune.sampling import EdgeSampler
+from graphtune.sampling import EdgeSampler, Negatives
 
 
 class Propagation(Encoder):
@@ -93,4 +93,4 @@ class LightGCN:
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return pair_pretraining(graph, config, self.loss, self.negatives)
+        return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))

@@ -13,12 +13,13 @@ from graphtune.models.base import Model
 from graphtune.models.knowledge import triple_pretraining
 from graphtune.split import TEST, VALID, Split
 from graphtune.tasks.base import check_smoothing, describe, need
+from graphtune.tasks.samples import EdgeSamples
 from graphtune.train.fit import Training
 
 
 @dataclass(frozen=True)
-class TripleCompletion:
-    """The missing tail of (h, r, ?) and head of (?, r, t).
+class TripleCompletion(EdgeSamples):
+    """The missing tail of (h, r, ?) and head of (?, r, t). Options of `EdgeSamples` are keywords.
 
     Attributes:
         split: of triples.
@@ -40,6 +41,7 @@ class TripleCompletion:
         fits = self.split.unit == "edge" and self.split.graph.relation is not None
         check_smoothing("TripleCompletion", self.label_smoothing, self.loss, "one-vs-all")
         need(fits, "TripleCompletion", "a split of triples", describe(self.split))
+        self._check_samples(self.split.graph, self.loss, self.loss == "self-adversarial", corrected=False)
         self.split.audit()
 
     @property
@@ -50,8 +52,9 @@ class TripleCompletion:
         refuse_seen(model, self.split)
         if not model.scorer.reads_relations:
             raise bad("model", "TripleCompletion", "one that scores relations, such as ComplEx", model.recipe)
-        options = self.loss, self.negatives, self.margin, self.label_smoothing
+        options = self.loss, self._negatives(self.negatives), self.margin, self.label_smoothing
         sampler, objective = triple_pretraining(self.split.train, config, *options)
+        sampler, objective = self._weighed(sampler), self._hardened(objective)
         return Training(self.name, sampler, objective, self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from graphtune.models.base import Model
 from graphtune.objectives import Fused, Losses, Objective
 from graphtune.train.accumulate import WHOLE, Parts, Share, Whole
 from graphtune.train.clip import Clip, gradients_of
+from graphtune.train.difficulty import easiest
 from graphtune.train.groups import parameter_groups, unfreeze
 from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
@@ -79,23 +81,24 @@ class AutogradStep:
             group["lr"] = group["peak"] * clock.rate
         if self.config.unfreeze:
             unfreeze(self.groups, self.config.unfreeze, clock)
-        loss = self.parts.gradient(batch, self._clear, self._gradient)
+        loss = self.parts.gradient(batch, self._clear, partial(self._gradient, clock))
         if loss - loss == 0:  # else infinite or NaN: leave the weights as they are
             self._update(clock)
         return loss
 
-    def loss(self, batch: Any, share: Share | Whole = WHOLE) -> Tensor:
+    def loss(self, batch: Any, clock: Clock, share: Share | Whole = WHOLE) -> Tensor:
         """Weighted mean of the objective plus the penalties on the rows it used."""
         with self.precision.computing:
             losses = self.objective(self.model, batch)
-        return share.of(reduce(losses, getattr(batch, "weight", None)), penalty(losses.factors, self.config))
+        weight = easiest(losses.values, getattr(batch, "weight", None), self.config.curriculum, clock)
+        return share.of(reduce(losses, weight), penalty(losses.factors, self.config))
 
     def _clear(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
 
-    def _gradient(self, batch: Any, share: Share | Whole) -> float:
-        loss = self.loss(batch, share)
+    def _gradient(self, clock: Clock, batch: Any, share: Share | Whole) -> float:
+        loss = self.loss(batch, clock, share)
         value = loss.item()
         if value - value == 0:
             self._backward(loss)
