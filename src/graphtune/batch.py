@@ -37,6 +37,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.source)
 
+    def nodes(self) -> Tensor:
+        """[n] int64, every node that an objective reads of it, repeats among them."""
+        named = self.source, self.target, self.negative
+        return torch.cat([t.reshape(-1) for t in named if t is not None])
+
     def own_negative(self) -> Tensor:
         """[B, K] negatives of each example, or [K] where all share them."""
         assert self.negative is not None

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
+from graphtune.models.views import View
 from graphtune.objectives import Fused, Losses, Objective
 from graphtune.train.groups import parameter_groups, unfreeze
 from graphtune.train.hold import Anchor, FixedRows
@@ -51,11 +52,12 @@ class AutogradStep:
         self.parameters = [p for group in self.groups for p in group.parameters.values()]
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
         model.row_dropout = config.row_dropout
-        model.encoder.drop_edges(config.edge_dropout, config.seed, 0)
+        self.view = View.of(config)
+        model.encoder.begin_view(self.view, model.graph)
 
     def __call__(self, batch: Any, clock: Clock) -> float:
-        if self.config.edge_dropout:
-            self.model.encoder.drop_edges(self.config.edge_dropout, self.config.seed, clock.step)
+        if self.view:
+            self.model.encoder.see(clock.step, batch)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * clock.rate
         if self.config.unfreeze:
