@@ -346,4 +346,5 @@ def test_an_option_takes_autograd_unless_the_kernels_are_known_to_obey_it():
     which = {"freeze", "unfreeze", "layer_decay", "lr_table", "lora_rank", "adapter"}
     penalties = {"weight_decay_table", "l1", "l2", "n3", "l2_sp"}
     views = {"edge_dropout", "node_dropout", "feature_dropout", "edge_add", "subgraph"}
-    assert left == {*which, *penalties, *views, "row_dropout", "clip_norm", "precision"}
+    batches = {"mixup", "swap_weight"}
+    assert left == {*which, *penalties, *views, *batches, "row_dropout", "clip_norm", "precision"}

@@ -24,6 +24,9 @@ class Batch:
         relation: [B] int64; relation r read backwards is r + R.
         weight: [B] float32 weight of each example's loss.
         label: [B] int64 classes, [B, C] float32 indicators, or [B] float32 values.
+        mix_source: [B] int64 nodes whose embeddings and labels are mixed into those of `source`.
+        mix_label: of these, as `label`.
+        mix_share: [B] float32, how much of each mixture is of `source`.
     """
 
     unit: ClassVar[str] = "examples"
@@ -33,13 +36,16 @@ class Batch:
     relation: Tensor | None = None
     weight: Tensor | None = None
     label: Tensor | None = None
+    mix_source: Tensor | None = None
+    mix_label: Tensor | None = None
+    mix_share: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.source)
 
     def nodes(self) -> Tensor:
         """[n] int64, every node that an objective reads of it, repeats among them."""
-        named = self.source, self.target, self.negative
+        named = self.source, self.target, self.negative, self.mix_source
         return torch.cat([t.reshape(-1) for t in named if t is not None])
 
     def own_negative(self) -> Tensor:

@@ -50,6 +50,14 @@ class TrainConfig:
             pairs are compared, once.
         subgraph: messages pass only among the nodes on random walks of this many steps from the nodes of the batch, as
             in GraphSAINT (Zeng et al., 2020); 0 for the whole graph.
+        mixup: alpha of Beta(alpha, alpha), of which comes how much of each example is its own when embeddings and
+            labels are mixed before a head of nodes (Zhang et al., 2018; Wang et al., 2021); 0 for none.
+        swap: chance of an example to have one node, its source or target, and of a walk's node, to be replaced by a
+            similar node of its kind: the graph's synonyms, which need a model that has learned something. An example
+            made so may be wrong, or be an edge that is held out.
+        swap_nearest: how many nodes are similar enough, by cosine of the embeddings at the start; all pairs are
+            compared, once.
+        swap_weight: weight of the examples changed so beside 1 for the others; walks have none.
         schedule: "constant"; "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`; "step" and "plateau",
             which fall by a factor now and then, never below `lr_end` * `lr`.
         lr_end: the last rate as a share of `lr` (exponential needs more than 0).
@@ -101,6 +109,10 @@ class TrainConfig:
     feature_dropout: float = 0.0
     edge_add: float = 0.0
     subgraph: int = 0
+    mixup: float = 0.0
+    swap: float = 0.0
+    swap_nearest: int = 5
+    swap_weight: float = 1.0
     schedule: str = "constant"
     lr_end: float = 0.0
     warmup: float = 0.0
@@ -150,8 +162,10 @@ class TrainConfig:
             number(name, who, getattr(self, name), 0, 1)
         for name in ("row_dropout", "edge_dropout", "node_dropout", "feature_dropout", "ema_decay"):
             chance(name, who, getattr(self, name))
-        for name in ("edge_add",):
+        for name in ("edge_add", "swap", "swap_weight"):
             number(name, who, getattr(self, name), 0, 1)
+        number("mixup", who, self.mixup, 0)
+        integer("swap_nearest", who, self.swap_nearest, 1)
         integer("cycles", who, self.cycles, 1, 100)
         number("cycle_growth", who, self.cycle_growth, 1, 100)
         number("step_every", who, self.step_every, 0, 1, open_low=True)

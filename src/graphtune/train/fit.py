@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from graphtune.check import GraphtuneError, bad, integer, number
 from graphtune.config import SAVE_EVERY, TrainConfig
 from graphtune.models.base import Model
 from graphtune.sampling import Sampler
+from graphtune.train.augment import augment
 from graphtune.train.average import Average, make_average
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.groups import learning
@@ -122,6 +123,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
     total = config.epochs * training.sampler.num_batches
     with numeric_mode(config.deterministic), learning(model, config):
+        training = replace(training, sampler=augment(training.sampler, training.objective, model, config))
         step = make_step(model, training.objective, config, training.fixed)
         average = make_average(model, config)
         parts = _parts(model, step, place, best, average, training, config, run)

@@ -26,7 +26,8 @@ _MEANS = ("average", "ema_decay", "swa_start")  # taken between two steps, of th
 _WHOLE = ("deterministic", "device", "seed")
 _OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
 _OF_LORA = ("lora_alpha", "lora_targets")  # they say nothing without lora_rank
-FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
+_OF_BATCHES = ("swap", "swap_nearest")  # which are changed before the step
+FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA, *_OF_BATCHES))
 """The options that a fused step obeys, or that cannot concern it."""
 
 
