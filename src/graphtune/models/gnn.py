@@ -114,13 +114,13 @@ class GNN(Encoder):
             return
         edges, added = self.edge_index[:, : self._num_own], None
         if view.edge_add:
-            rows = self.judged() if self.table is not None else _comparable(prepare_features(graph.features))
+            rows = self.judged() if self.table is not None else prepare_features(graph.features)
             edges, added = with_similar(view, edges, rows, graph)
         self.paths = EdgeView(view, edges[0], edges[1], self.num_nodes, added)
 
     def see(self, step: int, batch: Any) -> None:
         if self.view.feature_dropout:
-            self.seen_features = _mask_columns(self.features, self.view, step)
+            self.seen_features = masked_columns(self.features, self.view, step)
         if self.paths is None:
             return
         kept = self.paths.keep(step, batch)
@@ -333,13 +333,3 @@ def _dropout(x: Tensor, share: float, training: bool) -> Tensor:
     if not training or share == 0:
         return x
     return with_values(x, F.dropout(x.values(), share))
-
-
-def _comparable(features: Any) -> Any:
-    return features if sp.issparse(features) else torch.from_numpy(np.ascontiguousarray(features))
-
-
-def _mask_columns(x: Tensor, view: View, step: int) -> Tensor:
-    if x.layout != torch.sparse_csr:
-        return masked_columns(x, None, x.shape[1], view, step)
-    return with_values(x, masked_columns(x.values(), x.col_indices(), x.shape[1], view, step))

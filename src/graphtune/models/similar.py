@@ -21,7 +21,7 @@ def kinds_of(graph: Graph) -> list[range]:
 
 
 @torch.no_grad()
-def similar_nodes(rows: Tensor | sp.csr_array, k: int, kinds: Sequence[range]) -> Tensor:
+def similar_nodes(rows: Tensor | np.ndarray | sp.csr_array, k: int, kinds: Sequence[range]) -> Tensor:
     """[N, k] int64, the k other nodes of its kind with the highest cosine to each node, best first.
 
     -1 stands where there are fewer that have a positive one. Every pair of a kind is compared, once, in blocks: N^2 F
@@ -57,7 +57,7 @@ def _best(own: Any, begin: int, end: int, k: int) -> tuple[Tensor, Tensor]:
 def _unit(rows: Any) -> Any:
     """The rows at length 1; those of zeros stay."""
     if not sp.issparse(rows):
-        return torch.nn.functional.normalize(rows.detach().float(), dim=-1)
+        return torch.nn.functional.normalize(torch.as_tensor(rows).detach().float(), dim=-1)
     length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
     scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
     return sp.csr_array(sp.diags_array(scale) @ rows, dtype=np.float32)

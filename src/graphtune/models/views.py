@@ -15,6 +15,7 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.edgedrop import EdgeDropout, drawn_from, stays
+from graphtune.models.propagation import with_values
 from graphtune.models.similar import kinds_of, similar_nodes
 
 NODES, COLUMNS, ADDED, WALKS = 1, 2, 3, 4  # streams of chance, beside that of edge dropout
@@ -126,19 +127,13 @@ class EdgeView:
         return seen
 
 
-def masked_columns(values: Tensor, column: Tensor | None, count: int, view: View, step: int) -> Tensor:
-    """Features with whole columns at 0 by chance and the others scaled up, so that sums keep their mean.
-
-    Args:
-        values: [N, F], or the entries [M] of a sparse matrix.
-        column: of each entry, [M]; None for dense features.
-        count: F.
-        view: has the chance.
-        step: of the training.
-    """
+def masked_columns(features: Tensor, view: View, step: int) -> Tensor:
+    """[N, F] features, dense or CSR, with columns at 0 by chance and the others scaled up: sums keep their mean."""
     share = view.feature_dropout
-    factor = stays(count, share, values.device, view.seed, step, COLUMNS) / (1 - share)
-    return values * (factor if column is None else factor[column])
+    factor = stays(features.shape[1], share, features.device, view.seed, step, COLUMNS) / (1 - share)
+    if features.layout != torch.sparse_csr:
+        return features * factor
+    return with_values(features, features.values() * factor[features.col_indices()])
 
 
 def with_similar(view: View, edges: Tensor, rows: Any, graph: Graph) -> tuple[Tensor, Tensor]:
