@@ -26,6 +26,9 @@ class Batch:
         label: [B] int64 classes, [B, C] float32 indicators, or [B] float32 values.
         known: [B, K] bool, which negatives are known positives of the example: no objective counts them.
         log_q: float32, log of how often each negative is expected among the K, in the shape of `negative`.
+        mix_source: [B] int64 nodes whose embeddings and labels are mixed into those of `source`.
+        mix_label: of these, as `label`.
+        mix_share: [B] float32, how much of each mixture is of `source`.
     """
 
     unit: ClassVar[str] = "examples"
@@ -37,9 +40,17 @@ class Batch:
     label: Tensor | None = None
     known: Tensor | None = None
     log_q: Tensor | None = None
+    mix_source: Tensor | None = None
+    mix_label: Tensor | None = None
+    mix_share: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def nodes(self) -> Tensor:
+        """[n] int64, every node that an objective reads of it, repeats among them."""
+        named = self.source, self.target, self.negative, self.mix_source
+        return torch.cat([t.reshape(-1) for t in named if t is not None])
 
     def own_negative(self) -> Tensor:
         """[B, K] negatives of each example, or [K] where all share them."""

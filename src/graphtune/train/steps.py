@@ -14,6 +14,7 @@ from torch import Tensor
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
+from graphtune.models.views import View
 from graphtune.objectives import Fused, Losses, Objective
 from graphtune.train.accumulate import WHOLE, Parts, Share, Whole
 from graphtune.train.clip import Clip, gradients_of
@@ -34,7 +35,9 @@ _TABLES = ("table_updates",)  # the kernels change touched rows, and of a mean a
 _WHOLE = ("deterministic", "device", "seed")
 _OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
 _OF_LORA = ("lora_alpha", "lora_targets")  # they say nothing without lora_rank
-FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_TABLES, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
+_OF_BATCHES = ("swap", "swap_nearest")  # which are changed before the step
+_WITHOUT_PART = (*_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA, *_OF_BATCHES)
+FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_TABLES, *_WITHOUT_PART))
 """The options that a fused step obeys, or that cannot concern it."""
 Tell = Callable[[str], None]
 """What to do with a line for the user."""
@@ -72,11 +75,12 @@ class AutogradStep:
         self.clip = Clip(model.table_parameters().values(), config)
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
         model.row_dropout = config.row_dropout
-        model.encoder.drop_edges(config.edge_dropout, config.seed, 0)
+        self.view = View.of(config)
+        model.encoder.begin_view(self.view, model.graph)
 
     def __call__(self, batch: Any, clock: Clock) -> float:
-        if self.config.edge_dropout:
-            self.model.encoder.drop_edges(self.config.edge_dropout, self.config.seed, clock.step)
+        if self.view:
+            self.model.encoder.see(clock.step, batch)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * clock.rate
         if self.config.unfreeze:
