@@ -46,7 +46,7 @@ _HOME = {
     "graphtune.store": ("Record", "load", "open_directory", "save"),
     "graphtune.tasks": (
         "CommunityDetection", "LinkPrediction", "NodeClassification", "NodeRegression", "Recommendation",
-        "TripleCompletion", "finetune", "pretrain",
+        "Shared", "TripleCompletion", "finetune", "pretrain",
     ),
     "graphtune.train.fit": ("Result", "Run", "Training", "fit"),
     "graphtune.train.loggers": ("CSVLogger", "TensorBoardLogger"),

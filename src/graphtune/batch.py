@@ -1,11 +1,12 @@
 """What a sampler hands to an objective.
 
-Axes: B examples, K negatives, W walks, L positions.
+Axes: B examples, K negatives, W walks, L positions, T tasks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from itertools import zip_longest
 from typing import ClassVar
 
 import numpy as np
@@ -109,3 +110,26 @@ class WalkBatch:
             torch.from_numpy(self.walks[walk, centre].astype(np.int64)),
             torch.from_numpy(self.negative[walk, centre].astype(np.int64)),
         )
+
+
+@dataclass(frozen=True)
+class MixedBatch:
+    """What several tasks have in one step.
+
+    Attributes:
+        parts: [T] the batch of each task, None for one that this step leaves out.
+    """
+
+    unit: ClassVar[str] = "examples"
+    parts: tuple[Batch | WalkBatch | None, ...]
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts if part is not None)
+
+    def split(self, parts: int) -> list[MixedBatch]:
+        """Each task's batch in up to `parts` batches of like size; a task that has fewer is left out of the last."""
+        pieces = ([] if part is None else part.split(parts) for part in self.parts)
+        return [MixedBatch(row) for row in zip_longest(*pieces)]
+
+    def to(self, device: torch.device) -> MixedBatch:
+        return MixedBatch(tuple(None if part is None else part.to(device) for part in self.parts))

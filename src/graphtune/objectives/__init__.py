@@ -6,6 +6,7 @@ Weights, reduction and penalties belong to the engine. `score` in the formulas i
 from graphtune.objectives.base import Fused, Losses, Objective
 from graphtune.objectives.nodes import Classify, Regress
 from graphtune.objectives.pairs import BPR, EdgeProximity
+from graphtune.objectives.several import Several
 from graphtune.objectives.softmax import OneVsAll, SampledSoftmax
 from graphtune.objectives.triples import SelfAdversarial
 from graphtune.objectives.walks import SkipGram
@@ -21,5 +22,6 @@ __all__ = [
     "Regress",
     "SampledSoftmax",
     "SelfAdversarial",
+    "Several",
     "SkipGram",
 ]

@@ -2,8 +2,20 @@
 
 from graphtune.sampling.base import Sampler
 from graphtune.sampling.edges import EdgeSampler
+from graphtune.sampling.mixed import MIXES, MixedSampler, check_each, check_mix
 from graphtune.sampling.nodes import NodeSampler
 from graphtune.sampling.noise import Negatives, noise_weights
 from graphtune.sampling.walks import WalkSampler
 
-__all__ = ["EdgeSampler", "Negatives", "NodeSampler", "Sampler", "WalkSampler", "noise_weights"]
+__all__ = [
+    "MIXES",
+    "EdgeSampler",
+    "MixedSampler",
+    "Negatives",
+    "NodeSampler",
+    "Sampler",
+    "WalkSampler",
+    "check_each",
+    "check_mix",
+    "noise_weights",
+]

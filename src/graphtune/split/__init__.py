@@ -6,6 +6,7 @@ Every maker is seeded and deals 7:2:1 by default. `Split.audit` finds and names 
 from graphtune.split.edges import split_edges, split_interactions, split_triples
 from graphtune.split.nodes import split_inductive, split_nodes
 from graphtune.split.parts import RATIOS, TEST, TRAIN, UNUSED, VALID, Split, given_split
+from graphtune.split.together import audit_together
 
 __all__ = [
     "RATIOS",
@@ -14,6 +15,7 @@ __all__ = [
     "UNUSED",
     "VALID",
     "Split",
+    "audit_together",
     "given_split",
     "split_edges",
     "split_inductive",

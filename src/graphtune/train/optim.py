@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -22,11 +23,14 @@ def make_optimizer(groups: Sequence[Group], config: TrainConfig) -> torch.optim.
         told = ", ".join(f"{name}={getattr(config, name)!r}" for name in options)
         argument = "freeze" if config.freeze else "lr_table"
         raise bad(argument, "TrainConfig", "such that some weight of the model is trained", told)
-    learning = [
-        {"params": list(g.parameters.values()), "lr": g.peak, "peak": g.peak, "weight_decay": g.decay} for g in groups
-    ]
+    learning = [rated(group) for group in groups]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(learning, fused=True)
     if config.optimizer == "adagrad":
         return torch.optim.Adagrad(learning, fused=True)
     return torch.optim.SGD(learning, fused=True)
+
+
+def rated(group: Group) -> dict[str, Any]:
+    """A group as optimisers take it, with its peak rate."""
+    return {"params": list(group.parameters.values()), "lr": group.peak, "peak": group.peak, "weight_decay": group.decay}

@@ -13,9 +13,10 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.objectives import Fused, Losses, Objective
+from graphtune.train.balance import make_balance
 from graphtune.train.groups import parameter_groups, unfreeze
 from graphtune.train.hold import Anchor, FixedRows
-from graphtune.train.optim import make_optimizer
+from graphtune.train.optim import make_optimizer, rated
 from graphtune.train.schedule import Clock
 
 _STEPPING = ("epochs", "batch_size", "lr", "optimizer", "eval_every", "patience")
@@ -44,11 +45,14 @@ class Step(Protocol):
 class AutogradStep:
     """Loss, gradient, clipping, optimiser: the reference for every objective."""
 
-    def __init__(self, model: Model, objective: Objective, config: TrainConfig, fixed: np.ndarray | None = None):
-        self.model, self.objective, self.config = model, objective, config
+    def __init__(self, model: Model, objective: Any, config: TrainConfig, fixed: np.ndarray | None = None):
+        self.model, self.config = model, config
         self.groups = parameter_groups(model, config)
         self.optimizer = make_optimizer(self.groups, config)
         self.parameters = [p for group in self.groups for p in group.parameters.values()]
+        self.balance = make_balance(objective, config, self.parameters, model.device)
+        for group in self.balance.groups:
+            self.optimizer.add_param_group(rated(group))
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
         model.row_dropout = config.row_dropout
         model.encoder.drop_edges(config.edge_dropout, config.seed, 0)
@@ -66,6 +70,7 @@ class AutogradStep:
         if value - value != 0:  # infinite or NaN: leave the weights as they are
             return value
         self._backward(loss)
+        self.balance.settle(clock.step)
         self.fixed.clear_gradients()
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
@@ -75,23 +80,28 @@ class AutogradStep:
         return value
 
     def loss(self, batch: Any) -> Tensor:
-        """Weighted mean of the objective plus the penalties on the rows it used."""
+        """What the step descends: the loss of the objective, or those of several tasks in balance."""
+        return self.balance.total(self.loss_of, batch)
+
+    def loss_of(self, objective: Objective, batch: Any) -> Tensor:
+        """Weighted mean of an objective plus the penalties on the rows it used."""
         bf16 = self.config.precision == "bf16"
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
-            losses = self.objective(self.model, batch)
+            losses = objective(self.model, batch)
         return reduce(losses, getattr(batch, "weight", None)) + penalty(losses.factors, self.config)
 
     def _backward(self, loss: Tensor) -> None:
         if loss.requires_grad:
-            loss.backward()
+            self.balance.backward(loss)
         elif not self.config.unfreeze:  # which may begin with layers that this loss does not read
             fix = "The weights that are not frozen do not enter the loss."
             raise bad("freeze", "TrainConfig", "such that the loss has something to train", self.config.freeze, fix)
 
     def state_dict(self) -> dict[str, Any]:
-        return self.optimizer.state_dict()
+        return {**self.optimizer.state_dict(), "balance": self.balance.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.balance.load_state_dict(state["balance"])
         self.optimizer.load_state_dict(state)
 
 
