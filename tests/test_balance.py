@@ -57,7 +57,7 @@ def test_fixed_weights():
 
 
 def test_uncertainty_by_hand():
-    """exp(-s) L + s / 2: at s = 0 the losses themselves, with the gradient 1/2 - L; at s = log 4 a quarter and log 2."""
+    """exp(-s) L + s / 2: at s = 0 the losses themselves, with the gradient 1/2 - L; at s = log 4 L / 4 + log 2."""
     losses = torch.tensor(2.0), torch.tensor(0.5)
     balance = Uncertainty(of(2), TrainConfig(lr=0.3), CPU)
     total = balance.total(given(*losses), BOTH)

@@ -145,7 +145,11 @@ def test_a_mixed_batch_is_split_moved_and_counted():
     batch = MixedBatch((edges, None, Batch(torch.arange(3))))
     assert len(batch) == 13
     parts = batch.split(3)
-    assert [told(part) for part in parts] == [[[0, 1, 2, 3], None, [0, 1]], [[4, 5, 6, 7], None, [2]], [[8, 9], None, None]]
+    assert [told(part) for part in parts] == [
+        [[0, 1, 2, 3], None, [0, 1]],
+        [[4, 5, 6, 7], None, [2]],
+        [[8, 9], None, None],
+    ]
     assert batch.to(torch.device("meta")).parts[0].negative.device.type == "meta"
 
 
@@ -195,15 +199,15 @@ def test_what_one_task_hides_no_other_may_show():
 def test_edges_are_the_same_whichever_way_round_and_in_whatever_order():
     turned = Graph(GRAPH.edges[::-1, ::-1], GRAPH.ids)
     audit_together({"a": EDGES, "b": given_split(turned, EDGES.part[::-1], "edge")})
+    part = EDGES.part[::-1].copy()
+    part[np.flatnonzero(part == TRAIN)[0]] = TEST
     with pytest.raises(LeakError, match="Got 1 edges"):
-        part = EDGES.part[::-1].copy()
-        part[np.flatnonzero(part == TRAIN)[0]] = TEST
         audit_together({"a": EDGES, "b": given_split(turned, part, "edge")})
 
 
 def test_hidden_nodes_of_an_inductive_split_are_not_trained_on():
     inductive = split_inductive(GRAPH, seed=0)
-    with pytest.raises(LeakError, match="train of link-prediction and (valid|test) of node-classification"):
+    with pytest.raises(LeakError, match=r"train of link-prediction and (valid|test) of node-classification"):
         Shared((LINKS, NodeClassification(inductive)))
     with pytest.raises(LeakError, match="train of link-prediction"):
         Shared((NodeClassification(inductive), LINKS))

@@ -38,7 +38,8 @@ _HOME = {
         "LightGCN", "Model", "NetMF", "Node2Vec", "ProNE", "Recipe", "RotatE", "Scorer", "TransE",
     ),
     "graphtune.split": (
-        "Split", "given_split", "split_edges", "split_inductive", "split_interactions", "split_nodes", "split_triples",
+        "Split", "audit_together", "given_split", "split_edges", "split_inductive", "split_interactions", "split_nodes",
+        "split_triples",
     ),
     "graphtune.start": (
         "StartReport", "randomise", "start_from", "start_from_closed_form", "start_from_model", "start_from_state",

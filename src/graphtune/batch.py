@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from itertools import zip_longest
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -128,7 +128,7 @@ class MixedBatch:
 
     def split(self, parts: int) -> list[MixedBatch]:
         """Each task's batch in up to `parts` batches of like size; a task that has fewer is left out of the last."""
-        pieces = ([] if part is None else part.split(parts) for part in self.parts)
+        pieces: list[list[Any]] = [[] if part is None else part.split(parts) for part in self.parts]
         return [MixedBatch(row) for row in zip_longest(*pieces)]
 
     def to(self, device: torch.device) -> MixedBatch:

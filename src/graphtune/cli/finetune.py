@@ -98,7 +98,7 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
         metrics = {f"{name} (pretrained)": found.as_dict() for name, found in before.items()}
         metrics |= {name: found.as_dict() for name, found in after.items()}
         seconds = round(time.monotonic() - begun, 1)
-        notes = {
+        notes: dict[str, Any] = {
             "command": "finetune",
             "options": asdict(options),
             "pretrained": plan.stored.record.notes,

@@ -65,7 +65,7 @@ def make(asked: Asked, stored: Stored, directory: str, labels: LabelOptions, see
     Raises:
         ArgumentError: a task does not fit the data.
     """
-    given = {name: labels for name in asked.classes}
+    given = dict.fromkeys(asked.classes, labels)
     if len(asked.classes) > 1:
         takes = [name for name in asked.classes if name in NODE_TASKS and held_nodes(stored, name) is None]
         given = {name: labels if name in takes else LabelOptions() for name in asked.classes}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from graphtune.batch import Batch, MixedBatch, WalkBatch
+from graphtune.batch import MixedBatch
 from graphtune.check import bad, number, one_of
 from graphtune.sampling.base import Sampler
 
@@ -106,7 +107,7 @@ def check_each(argument: str, who: str, count: int, values: tuple[float, ...] | 
         number(argument, who, value, 0, open_low=True)
 
 
-def _endless(sampler: Sampler, start: int) -> Iterator[Batch | WalkBatch]:
+def _endless(sampler: Sampler, start: int) -> Iterator[Any]:
     """The batches of a sampler, epoch after epoch, from number `start` of them all on."""
     epoch, first = divmod(start, sampler.num_batches)
     while True:

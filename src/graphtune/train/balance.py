@@ -114,7 +114,7 @@ class Uncertainty(WeightedSum):
 
 
 class ProjectedGradients(WeightedSum):
-    """PCGrad (Yu et al., 2020, algorithm 1): a task's gradient loses what points against another's, before all are added.
+    """PCGrad (Yu et al., 2020, algorithm 1): a task's gradient loses what points against another's, then all are added.
 
     Weights that a single task reaches, such as heads, have its own gradient. The order in which a task meets the others
     is drawn from the seed and the step. A projected gradient is a sum of the tasks' gradients, so only their products
@@ -156,10 +156,10 @@ class ProjectedGradients(WeightedSum):
         counts = projected(products(shared), np.random.default_rng([self.seed, step])) if shared else np.empty(0)
         for parameter, row in zip(self.parameters, rows):
             reached = [(k, g) for k, g in enumerate(row) if g is not None]
-            if reached:
-                parameter.grad = torch.zeros_like(parameter)  # strides of its own: fused optimisers read by them
+            total = torch.zeros_like(parameter)  # of the same strides, by which fused optimisers read
             for k, gradient in reached:
-                parameter.grad.add_(gradient, alpha=float(counts[k]) if len(reached) > 1 else 1.0)
+                total.add_(gradient, alpha=float(counts[k]) if len(reached) > 1 else 1.0)
+            parameter.grad = total if reached else None
         self.gradients = {}
 
 

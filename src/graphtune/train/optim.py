@@ -33,4 +33,5 @@ def make_optimizer(groups: Sequence[Group], config: TrainConfig) -> torch.optim.
 
 def rated(group: Group) -> dict[str, Any]:
     """A group as optimisers take it, with its peak rate."""
-    return {"params": list(group.parameters.values()), "lr": group.peak, "peak": group.peak, "weight_decay": group.decay}
+    weights = list(group.parameters.values())
+    return {"params": weights, "lr": group.peak, "peak": group.peak, "weight_decay": group.decay}
