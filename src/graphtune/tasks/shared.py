@@ -34,7 +34,7 @@ class Shared:
 
     Attributes:
         tasks: two or more of different names. The first one's settings are the default for all, but the epochs and
-            the patience are the largest of all.
+            the patience are the largest of all; `batch_size` is that of each.
         mix: "together", "in-turn" or "by-size"; see `MixedSampler`.
         balance: "fixed", the weighted sum of the losses; "uncertainty", weighed by learned variances (Kendall et al.,
             2018); "pcgrad", conflicting gradients projected (Yu et al., 2020), which needs all tasks "together".
