@@ -13,10 +13,11 @@ from graphtune.cli.data import LabelOptions, check_file
 from graphtune.cli.judge import GIVEN, NODE_TASKS, compared, estimate_cells, find_task, make_task
 from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
 from graphtune.cli.settings import Settings, own_recipes, parse_settings
-from graphtune.cli.start import begin, check_start
+from graphtune.cli.start import begin, check_start, read_fixed
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
 from graphtune.files import read_json
+from graphtune.launch import launch
 from graphtune.models import Model
 from graphtune.start import StartReport
 from graphtune.store import Record, Stored, open_directory
@@ -38,6 +39,7 @@ class FinetuneOptions:
         model: the class of a model of one's own.
         start: begin elsewhere than at the weights of the directory; see `EmbedOptions`.
         missing, resize: what becomes of nodes that --start does not know, and of vectors of another dim.
+        fixed: a file of ids whose rows stay as they are.
     """
 
     directory: str
@@ -50,6 +52,7 @@ class FinetuneOptions:
     start: str | None = None
     missing: str | None = None
     resize: str | None = None
+    fixed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,14 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
     if done is not None:
         return done
     out = check_out(options.out, "finetune")
+    fixed = read_fixed(options.fixed, options.labels.kind, "finetune")
     plan = _plan(options, talk)
     task = plan.task
-    before = task.evaluate(plan.stored.model)
+    before = task.evaluate(plan.stored.model) if launch().is_first else None
     with running(options.out, "finetune", plan.described(options.directory), talk.quiet) as run:
-        result = train(plan.start, task, plan.config, run)
+        result = train(plan.start, task, plan.config, run, fixed)
+        if before is None:
+            return {}
         after = task.evaluate(result.model)
         metrics = {f"{task.name} (pretrained)": before.as_dict(), task.name: after.as_dict()}
         seconds = round(time.monotonic() - begun, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from graphtune.models.base import Model
 from graphtune.sampling import Sampler
 from graphtune.train.average import Average, make_average
 from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.distributed import workers
 from graphtune.train.groups import learning
 from graphtune.train.hold import fingerprint
 from graphtune.train.loggers import Logger
@@ -116,8 +118,11 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     """
     if training.sampler.num_batches == 0:
         raise bad("training", "fit", "something to learn from: edges or labelled nodes", "none")
+    crew = workers()
+    run = crew.own(run)
     torch.manual_seed(config.seed)
-    model.to(_device(config.device))
+    model.to(crew.device(_device(config.device)))
+    crew.same_weights(model)
     place, best = Place(), Best(training.monitor, config.patience)
     count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
     total = config.epochs * training.sampler.num_batches
@@ -148,7 +153,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
                     if due and training.validate is not None:
                         _check_weights(model, place, training, config)
                         with average.shown():
-                            row |= training.validate(model)
+                            row |= crew.from_first(partial(training.validate, model))
                             best.update(row, model)
                     row["seconds"] = place.seconds()
                     reporter.metrics(row, training.monitor)

@@ -13,6 +13,7 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.objectives import Fused, Losses, Objective
+from graphtune.train.distributed import Share, workers
 from graphtune.train.groups import parameter_groups, unfreeze
 from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
@@ -50,6 +51,7 @@ class AutogradStep:
         self.optimizer = make_optimizer(self.groups, config)
         self.parameters = [p for group in self.groups for p in group.parameters.values()]
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
+        self.workers = workers()
         model.row_dropout = config.row_dropout
         model.encoder.drop_edges(config.edge_dropout, config.seed, 0)
 
@@ -61,11 +63,12 @@ class AutogradStep:
         if self.config.unfreeze:
             unfreeze(self.groups, self.config.unfreeze, clock)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(batch)
-        value = loss.item()
+        loss = self.loss(*self.workers.part(batch, self.config.seed, clock.step))
+        value = self.workers.total(loss.item())
         if value - value != 0:  # infinite or NaN: leave the weights as they are
             return value
         self._backward(loss)
+        self.workers.add_gradients(self.parameters)
         self.fixed.clear_gradients()
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
@@ -74,12 +77,13 @@ class AutogradStep:
         self.fixed.put_back()
         return value
 
-    def loss(self, batch: Any) -> Tensor:
-        """Weighted mean of the objective plus the penalties on the rows it used."""
+    def loss(self, batch: Any, share: Share | None = None) -> Tensor:
+        """Weighted mean of the objective plus the penalties on the rows it used, each times the share that is given."""
         bf16 = self.config.precision == "bf16"
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
             losses = self.objective(self.model, batch)
-        return reduce(losses, getattr(batch, "weight", None)) + penalty(losses.factors, self.config)
+        mean, extra = reduce(losses, getattr(batch, "weight", None)), penalty(losses.factors, self.config)
+        return mean + extra if share is None else share.loss * mean + share.rows * extra
 
     def _backward(self, loss: Tensor) -> None:
         if loss.requires_grad:
@@ -122,12 +126,21 @@ def make_step(model: Model, objective: Any, config: TrainConfig, fixed: np.ndarr
     """The fused step where it does all that the configuration asks, else autograd; `fixed` rows of tables stay."""
     known = hasattr(objective, "update") and objective.can_update(model)
     if known and is_plain(config) and model.device.type == "cpu":
+        _check_alone(model, config)
         return FusedStep(model, objective, config, fixed)
     if any(p.dtype == torch.bfloat16 for p in model.parameters()):
         fix = "Optimisers would lose their small steps in bfloat16."
         what = "float32 unless it trains by plain SGD on the CPU, without penalties or dropout"
         raise bad("table_dtype", type(model.recipe).__name__, what, "bfloat16", fix)
     return AutogradStep(model, objective, config, fixed)
+
+
+def _check_alone(model: Model, config: TrainConfig) -> None:
+    count = workers().count
+    if count > 1:
+        fix = "Its fused step keeps all cores busy from one process: run it without torchrun."
+        what = f"'adagrad' or 'adamw' for {type(model.recipe).__name__} in {count} processes"
+        raise bad("optimizer", "TrainConfig", what, config.optimizer, fix)
 
 
 def is_plain(config: TrainConfig) -> bool:
