@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch._inductor
+from numba.core.registry import cpu_target
 
 import graphtune as gt
 from graphtune import files
@@ -173,7 +174,9 @@ class Book:
 
 
 def prepare(families: list[Family]) -> None:
-    """Import what a run of any family imports, so that no fork has to."""
+    """Import what a run of any family imports, and fill Numba's registries, so that no fork has to."""
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
     for family in families:
         words = family.command(family.short, "--out", f"first-{family.name}")
         check(wait(start(words, imports_to=Path("imports"))))
@@ -188,7 +191,7 @@ def at_random(family: Family, kills: int, seeds: int, book: Book) -> None:
         book.tally(f"{family.name}, at random"),
         family.command(family.long, "--save-every", "0.01", "--out"),
     )
-    whole, span = left_alone(command)
+    whole, span = left_alone(command) if tally.kills < kills * seeds else ("", 0.0)
     while tally.kills < kills * seeds:
         tally.tried += 1
         out, moment = (
