@@ -282,29 +282,43 @@ def friends(tmp_path, monkeypatch):
         yield tmp_path
 
 
-WHOLE = ("--set", "dropout=0", "--quiet")
-EMBED = ("embed", "friends.csv", "--model", "gcn", "--dim", "8", *WHOLE)
+CONFIG = """
+[data]
+edges = "friends.csv"
+[embed]
+model = "gcn"
+dim = 8
+out = "base"
+set = { epochs = 1, dropout = 0.0 }
+[finetune]
+task = "link-prediction"
+out = "killed"
+set = { epochs = 40, patience = 0 }
+"""
 
 
 def test_a_killed_worker_is_started_again_and_goes_on(friends):
     """One of two workers is killed mid-run: torchrun starts both again, they go on from the last checkpoint and end
     with the weights of a run that nobody disturbed."""
-    words = [*EMBED, "--set", "epochs=40", "--set", "patience=0"]
+    Path("both.toml").write_text(CONFIG)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["--max-restarts", "3", "-m", "graphtune", *words, "--out", "killed"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    command += ["--max-restarts", "3", "-m", "graphtune", "run", "both.toml", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 200
         while not [*friends.glob("killed/checkpoints/0*.json")] and time.monotonic() < deadline:
             time.sleep(0.005)
         psutil.Process(process.pid).children()[-1].kill()
         first_epoch = Checkpoints("killed/checkpoints").latest().state["place"]["history"][0]
-        error = process.communicate(timeout=200)[1]
+        told, error = process.communicate(timeout=200)
     assert process.returncode == 0, error[-3000:]
     assert "exitcode: -9" in error and "unexpected" not in error, error[-3000:]
+    assert told.count("base is finished") == told.count("Saved in killed") == 1, "one process speaks for all"
     killed = open_directory(friends / "killed")
     assert killed.record.history[0] == first_epoch, "down to the seconds: it was not begun anew"
-    done(*words, "--out", "alone")
+    words = ("--task", "link-prediction", "--set", "epochs=40", "--set", "patience=0", "--quiet")
+    done("finetune", "base", *words, "--out", "alone")
     alone = load(friends / "alone")
     for name, tensor in killed.model.state_dict().items():
         torch.testing.assert_close(tensor, alone.state_dict()[name], rtol=1e-2, atol=1e-3)
-    assert sorted(path.name for path in friends.iterdir()) == ["alone", "friends.csv", "killed"]
+    names = ["alone", "base", "both.toml", "friends.csv", "killed"]
+    assert sorted(path.name for path in friends.iterdir()) == names
