@@ -109,6 +109,7 @@ def embed(
     start: o.Start = None,
     missing: o.Missing = None,
     resize: o.Resize = None,
+    fixed: o.Fixed = None,
     triples: o.Triples = False,
     events: o.Events = None,
     columns: o.Columns = None,
@@ -142,8 +143,10 @@ def embed(
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
     data = DataOptions(edges, *read, about, features, strict, on_disk)
     place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
-    asked = EmbedOptions(data, place, model, variant, dim, seed, split, by, start, missing, resize, tuple(set or ()))
-    talk = Talk(json, quiet)
+    asked = EmbedOptions(
+        data, place, model, variant, dim, seed, split, by, start, missing, resize, tuple(set or ()), fixed
+    )
+    talk = Talk(json, quiet, together=True)
     talk.run(lambda: embed(asked, talk), show_embedding)
 
 
@@ -168,6 +171,7 @@ def finetune(
     start: o.Start = None,
     missing: o.Missing = None,
     resize: o.Resize = None,
+    fixed: o.Fixed = None,
     model: o.Own = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
@@ -184,8 +188,8 @@ def finetune(
 
     about = LabelOptions(labels, label_type, label_columns, kind)
     place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
-    asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model, start, missing, resize)
-    talk = Talk(json, quiet)
+    asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model, start, missing, resize, fixed)
+    talk = Talk(json, quiet, together=True)
     talk.run(lambda: finetune(asked, talk), show_finetuning)
 
 
@@ -316,7 +320,7 @@ def run(
     """
     from graphtune.cli.configfile import run, show_run
 
-    talk = Talk(json, quiet)
+    talk = Talk(json, quiet, together=True)
     talk.run(lambda: run(config, resume, overwrite, talk), show_run)
 
 

@@ -13,11 +13,12 @@ from graphtune.cli.judge import NODE_TASKS, compared, estimate_cells
 from graphtune.cli.output import OutOptions, already_done, check_out, keep, outcome, running, show_done
 from graphtune.cli.settings import own_recipes, parse_settings
 from graphtune.cli.several import Asked, ask, described, make, single, splits_to_save
-from graphtune.cli.start import begin, check_start
+from graphtune.cli.start import begin, check_start, read_fixed
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation
 from graphtune.files import read_json
+from graphtune.launch import launch
 from graphtune.models import Model
 from graphtune.start import StartReport
 from graphtune.store import Record, Stored, open_directory
@@ -38,6 +39,7 @@ class FinetuneOptions:
         model: the class of a model of one's own.
         start: begin elsewhere than at the weights of the directory; see `EmbedOptions`.
         missing, resize: what becomes of nodes that --start does not know, and of vectors of another dim.
+        fixed: a file of ids whose rows stay as they are.
     """
 
     directory: str
@@ -50,6 +52,7 @@ class FinetuneOptions:
     start: str | None = None
     missing: str | None = None
     resize: str | None = None
+    fixed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,16 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
     if done is not None:
         return done
     out = check_out(options.out, "finetune")
+    fixed = read_fixed(options.fixed, options.labels.kind, "finetune")
     plan = _plan(options, talk)
     task = plan.task
-    before = {each.name: each.evaluate(plan.stored.model) for each in single(task)}
+    judged = single(task) if launch().is_first else ()
+    before = {each.name: each.evaluate(plan.stored.model) for each in judged}
     with running(options.out, "finetune", plan.described(options.directory), talk.quiet) as run:
-        result = train(plan.start, task, plan.config, run)
-        after = {each.name: each.evaluate(result.model) for each in single(task)}
+        result = train(plan.start, task, plan.config, run, fixed)
+        if not judged:
+            return {}
+        after = {each.name: each.evaluate(result.model) for each in judged}
         metrics = {f"{name} (pretrained)": found.as_dict() for name, found in before.items()}
         metrics |= {name: found.as_dict() for name, found in after.items()}
         seconds = round(time.monotonic() - begun, 1)

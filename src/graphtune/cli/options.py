@@ -102,6 +102,10 @@ Resize: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Fixed: TypeAlias = Annotated[
+    str | None,
+    _option("--fixed", metavar="FILE", help="Nodes whose rows stay as they are: an id a line.", panel=LEARNING),
+]
 
 Triples: TypeAlias = Annotated[bool, _option("--triples", help="The file holds triples (h, r, t).", panel=DATA)]
 Events: TypeAlias = Annotated[

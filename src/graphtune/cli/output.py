@@ -15,10 +15,12 @@ from graphtune.cli.talk import lines
 from graphtune.config import SAVE_EVERY
 from graphtune.files import read_json, sweep_beside
 from graphtune.graph import Graph
+from graphtune.launch import launch
 from graphtune.models import Model
 from graphtune.split import Split
 from graphtune.store import CHECKPOINTS, LOGS, Record, check_target, save
 from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.distributed import workers
 from graphtune.train.fit import Result, Run
 from graphtune.train.loggers import CSVLogger, Logger, TensorBoardLogger
 
@@ -45,6 +47,11 @@ class OutOptions:
     tensorboard: bool = False
     save_every: float = SAVE_EVERY
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether an unfinished run is to be taken up: as asked, or after torchrun has started its processes again."""
+        return self.resume or launch().restarts > 0
+
 
 def already_done(options: OutOptions, who: str, asked: dict[str, Any]) -> dict[str, Any] | None:
     """What there is to tell of a finished run that was to be resumed; None where there is something left to do.
@@ -58,10 +65,14 @@ def already_done(options: OutOptions, who: str, asked: dict[str, Any]) -> dict[s
         ArgumentError: the finished run is of other options, and may not be overwritten.
         DataError: another process is at work in the directory.
     """
+    return workers().from_first(lambda: _look(options, who, asked))
+
+
+def _look(options: OutOptions, who: str, asked: dict[str, Any]) -> dict[str, Any] | None:
     out = Path(options.out)
     Checkpoints(out / CHECKPOINTS).check_free()
     sweep_beside(out)
-    if not options.resume or not (out / "run.json").exists() or (out / CHECKPOINTS).exists():
+    if not options.goes_on or not (out / "run.json").exists() or (out / CHECKPOINTS).exists():
         return None
     notes = read_json(out / "run.json").get("notes", {})
     made = {"command": notes.get("command"), **notes.get("options", {})}
@@ -82,16 +93,18 @@ def show_done(result: dict[str, Any]) -> None:
 
 
 def check_out(options: OutOptions, who: str) -> Path:
-    """The directory to write, checked before anything is computed.
+    """The directory to write, checked before anything is computed by the process that will write it.
 
     Raises:
         ArgumentError: it holds something that must stay, or an unfinished run without a word on what to do with it.
     """
+    if not launch().is_first:
+        return Path(options.out)
     number("--save-every", who, options.save_every, 0)
     if options.log is not None:
         one_of("--log", who, options.log, LOG_KINDS)
     out = check_target(options.out, options.overwrite)
-    if is_unfinished(out) and not (options.resume or options.overwrite):
+    if is_unfinished(out) and not (options.goes_on or options.overwrite):
         fix = "--resume goes on with it, --overwrite begins anew."
         raise bad("--out", who, "a new or empty directory", str(out), f"It holds an unfinished run; {fix}")
     return out
@@ -104,7 +117,8 @@ def is_unfinished(out: str | Path) -> bool:
 
 @contextmanager
 def running(options: OutOptions, who: str, plan: dict[str, Any], quiet: bool) -> Iterator[Run]:
-    """What `fit` needs to save its state in the directory, which is this process's alone meanwhile.
+    """What `fit` needs to save its state in the directory, which is this process's alone meanwhile; of several it is
+    the first one's.
 
     Ctrl-C leaves with a line that says how to go on.
 
@@ -112,6 +126,9 @@ def running(options: OutOptions, who: str, plan: dict[str, Any], quiet: bool) ->
         DataError: another process is at work in the directory, or it cannot be written.
     """
     out, was_there = Path(options.out), Path(options.out).exists()
+    if not launch().is_first:
+        yield Run(out / CHECKPOINTS, options.resume, plan=plan, quiet=True)
+        return
     loggers = tuple(_loggers(options))
     with Checkpoints(out / CHECKPOINTS) as store:
         try:

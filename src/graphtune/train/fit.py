@@ -18,6 +18,7 @@ from graphtune.sampling import Sampler
 from graphtune.train.augment import augment
 from graphtune.train.average import Average, make_average
 from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.distributed import workers
 from graphtune.train.failure import TrainingError
 from graphtune.train.groups import learning
 from graphtune.train.hold import fingerprint
@@ -116,9 +117,12 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     """
     if training.sampler.num_batches == 0:
         raise bad("training", "fit", "something to learn from: edges or labelled nodes", "none")
+    crew = workers()
+    run = crew.own(run)
     torch.manual_seed(config.seed)
-    device = _device(config.device)
+    device = crew.device(_device(config.device))
     model.to(device)
+    crew.same_weights(model)
     place, best = Place(), Best(training.monitor, config.patience)
     count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
     total = config.epochs * training.sampler.num_batches
@@ -169,7 +173,7 @@ def _validate(
     _check_weights(model, place, training, config)
     row = place.history[-1]
     with average.shown():
-        row |= training.validate(model)
+        row |= workers().from_first(partial(training.validate, model))
         best.update(row, model)
 
 
