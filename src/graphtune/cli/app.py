@@ -130,6 +130,7 @@ def embed(
     log: o.Log = None,
     tensorboard: o.TensorBoard = False,
     save_every: o.SaveEvery = SAVE_EVERY,
+    profile: o.Profile = False,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
@@ -141,7 +142,7 @@ def embed(
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
     data = DataOptions(edges, *read, about, features, strict, on_disk)
-    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
+    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
     asked = EmbedOptions(data, place, model, variant, dim, seed, split, by, start, missing, resize, tuple(set or ()))
     talk = Talk(json, quiet)
     talk.run(lambda: embed(asked, talk), show_embedding)
@@ -173,6 +174,7 @@ def finetune(
     log: o.Log = None,
     tensorboard: o.TensorBoard = False,
     save_every: o.SaveEvery = SAVE_EVERY,
+    profile: o.Profile = False,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
@@ -182,7 +184,7 @@ def finetune(
     from graphtune.cli.output import OutOptions
 
     about = LabelOptions(labels, label_type, label_columns, kind)
-    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
+    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
     asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model, start, missing, resize)
     talk = Talk(json, quiet)
     talk.run(lambda: finetune(asked, talk), show_finetuning)
@@ -298,6 +300,22 @@ def export(
     from graphtune.cli.files import export, show_export
 
     Talk(json).run(lambda: export(directory, out, format, side, overwrite, model), show_export)
+
+
+@app.command()
+def report(
+    directory: o.Run,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="DIR/report/report.html unless given.", show_default=False),
+    ] = None,
+    overwrite: o.Overwrite = False,
+    json: o.Json = False,
+) -> None:
+    """Write a page on a run, finished or not: its scores, its curves, and how it was made."""
+    from graphtune.cli.files import report, show_report
+
+    Talk(json).run(lambda: report(directory, out, overwrite), show_report)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from graphtune.check import bad
 from graphtune.cli.data import LabelOptions, check_file
 from graphtune.cli.judge import GIVEN, NODE_TASKS, compared, estimate_cells, find_task, make_task
 from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
+from graphtune.cli.profile import show_profile
 from graphtune.cli.settings import Settings, own_recipes, parse_settings
 from graphtune.cli.start import begin, check_start
 from graphtune.cli.talk import Talk, lines, table
@@ -96,20 +97,23 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
     plan = _plan(options, talk)
     task = plan.task
     before = task.evaluate(plan.stored.model)
-    with running(options.out, "finetune", plan.described(options.directory), talk.quiet) as run:
+    with running(options.out, "finetune", plan.described(options.directory), talk.quiet, plan.config) as run:
         result = train(plan.start, task, plan.config, run)
         after = task.evaluate(result.model)
         metrics = {f"{task.name} (pretrained)": before.as_dict(), task.name: after.as_dict()}
+        metric = task.monitor if task.monitor in before.per_query else next(iter(before.per_query))
+        significance = compared(before, after, metric)
         seconds = round(time.monotonic() - begun, 1)
         notes = {
             "command": "finetune",
             "options": asdict(options),
             "pretrained": plan.stored.record.notes,
             "start": None if plan.started is None else f"{options.start}: {plan.started}",
+            "outcome": outcome(result),
+            "significance": significance,
         }
         record = Record(task.split, asdict(plan.config), metrics, result.history, {**notes, "seconds": seconds})
         keep(options.out, run, result.model, record)
-    metric = task.monitor if task.monitor in before.per_query else next(iter(before.per_query))
     return {
         "directory": str(out),
         "model": type(result.model.recipe).__name__,
@@ -120,8 +124,9 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
         "pretrained_by": "a linear model on its embeddings" if plan.by_probe else "its own scores",
         "fine_tuned": after.as_dict()["metrics"],
         "counts": after.counts,
-        "significance": compared(before, after, metric),
+        "significance": significance,
         **outcome(result),
+        "profile": None if run.profile is None else run.profile.as_dict(),
         "seconds": seconds,
         "next": [f"graphtune evaluate {out} --task {task.name}", _ask(task.name, out)],
     }
@@ -143,6 +148,7 @@ def show_finetuning(result: dict[str, Any]) -> None:
         interval = f"[{test['low']:+.4f}, {test['high']:+.4f}]"
         lines(f"{test['metric']}: fine-tuned less pretrained {test['difference']:+.4f} {interval}, {p} (paired)")
     lines(f"The pretrained model is judged by {result['pretrained_by']}.")
+    show_profile(result["profile"])
     where = f"Saved in {result['directory']} ({result['seconds']} s, best epoch {result['best_epoch']}). Next:"
     lines("", where, *(f"  {command}" for command in result["next"]))
 
