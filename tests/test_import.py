@@ -12,7 +12,8 @@ import sys, time
 begin = time.perf_counter()
 import graphtune
 print(time.perf_counter() - begin)
-print(*(name for name in ("torch", "numba", "torch_geometric", "sklearn", "polars") if name in sys.modules))
+heavy = ("torch", "numba", "torch_geometric", "sklearn", "polars", "matplotlib")
+print(*(name for name in heavy if name in sys.modules))
 """
 
 

@@ -17,7 +17,7 @@ LAYERS = (
     ("vectors",),
     ("datasets", "evaluate", "start", "train", "store"),
     ("tasks", "testing"),
-    ("demo",),
+    ("demo", "reporting"),
     ("cli",),
     ("__main__",),
 )

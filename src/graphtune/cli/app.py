@@ -131,6 +131,7 @@ def embed(
     log: o.Log = None,
     tensorboard: o.TensorBoard = False,
     save_every: o.SaveEvery = SAVE_EVERY,
+    profile: o.Profile = False,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
@@ -142,7 +143,7 @@ def embed(
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
     data = DataOptions(edges, *read, about, features, strict, on_disk)
-    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
+    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
     asked = EmbedOptions(
         data, place, model, variant, dim, seed, split, by, start, missing, resize, tuple(set or ()), fixed
     )
@@ -178,6 +179,7 @@ def finetune(
     log: o.Log = None,
     tensorboard: o.TensorBoard = False,
     save_every: o.SaveEvery = SAVE_EVERY,
+    profile: o.Profile = False,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
@@ -187,7 +189,7 @@ def finetune(
     from graphtune.cli.output import OutOptions
 
     about = LabelOptions(labels, label_type, label_columns, kind)
-    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
+    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
     asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model, start, missing, resize, fixed)
     talk = Talk(json, quiet, together=True)
     talk.run(lambda: finetune(asked, talk), show_finetuning)
@@ -303,6 +305,22 @@ def export(
     from graphtune.cli.files import export, show_export
 
     Talk(json).run(lambda: export(directory, out, format, side, overwrite, model), show_export)
+
+
+@app.command()
+def report(
+    directory: o.Run,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="DIR/report/report.html unless given.", show_default=False),
+    ] = None,
+    overwrite: o.Overwrite = False,
+    json: o.Json = False,
+) -> None:
+    """Write a page on a run, finished or not: its scores, its curves, and how it was made."""
+    from graphtune.cli.files import report, show_report
+
+    Talk(json).run(lambda: report(directory, out, overwrite), show_report)
 
 
 @app.command()

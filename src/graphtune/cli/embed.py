@@ -12,6 +12,7 @@ from graphtune.check import bad
 from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_pair, read_data, split_data
 from graphtune.cli.judge import natural_task, show_evaluation
 from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
+from graphtune.cli.profile import show_profile
 from graphtune.cli.room import needed, ratios_for, warning
 from graphtune.cli.settings import configure, find_variant, parse_settings
 from graphtune.cli.start import begin, check_start, read_fixed
@@ -102,8 +103,10 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
     check_start(options.start, options.missing, options.resize, "embed")
     fixed = read_fixed(options.fixed, options.data.labels.kind, "embed")
     plan = _plan(options, talk)
+    if options.out.profile and isinstance(plan.recipe, ClosedForm):
+        raise bad("--profile", "embed", f"left out: {type(plan.recipe).__name__} is solved, not trained", True)
     start, started = _start(plan, options, talk)
-    with running(options.out, "embed", plan.described(), talk.quiet) as run:
+    with running(options.out, "embed", plan.described(), talk.quiet, plan.config) as run:
         learned_from = plan.data.graph if plan.split is None else plan.split
         result = pretrain(plan.recipe, learned_from, plan.config, start, run, fixed)
         if not launch().is_first:
@@ -116,6 +119,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
             "chosen": plan.chosen,
             "report": [str(report) for report in plan.data.reports],
             "start": None if started is None else f"{options.start}: {started}",
+            "outcome": outcome(result),
             "seconds": seconds,
         }
         record = Record(plan.split, asdict(plan.config), metrics, result.history, notes)
@@ -128,6 +132,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
         **outcome(result),
         "start": None if started is None else asdict(started),
         "metrics": metrics,
+        "profile": None if run.profile is None else run.profile.as_dict(),
         "seconds": seconds,
         "next": _next_commands(plan, out),
     }
@@ -147,6 +152,7 @@ def show_embedding(result: dict[str, Any]) -> None:
     else:
         share = f"{result['edges_learned']:,} of {result['edges']:,} edges"
         lines(f"Only the train part was learned, {share}; --split none learns all.")
+    show_profile(result["profile"])
     lines("", f"Saved in {result['directory']} ({result['seconds']} s). Next:", *(f"  {c}" for c in result["next"]))
 
 

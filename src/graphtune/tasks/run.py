@@ -116,7 +116,7 @@ def _solve(recipe: ClosedForm, graph: Graph, task: Task | None, config: TrainCon
     for logger in run.loggers:
         logger.begin([])
         logger.log(row)
-    return Result(model, [row], config, best_epoch=1, stopped_early=False)
+    return Result(model, [row], config, 1, False, None if task is None else task.monitor)
 
 
 def default_task(split: Split) -> Task:
