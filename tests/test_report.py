@@ -200,7 +200,9 @@ def test_hostile_names_are_text(tmp_path):
         "report": [HOSTILE],
         "options": {"task": HOSTILE, "directory": HOSTILE, "data": {"edges": HOSTILE}},
         "outcome": {"monitor": HOSTILE, "best_epoch": 1},
-        "significance": {HOSTILE: {"metric": HOSTILE, "difference": 0.1, "low": 0.0, "high": 0.2, "p_value": 0.1, "n": 3}},
+        "significance": {
+            HOSTILE: {"metric": HOSTILE, "difference": 0.1, "low": 0.0, "high": 0.2, "p_value": 0.1, "n": 3}
+        },
     }
     at = tmp_path / HOSTILE.replace("/", "|")
     metrics = {HOSTILE: evaluation, f"{HOSTILE} (pretrained)": evaluation}

@@ -122,9 +122,9 @@ class Timed:
 class TimedObjective(Timed):
     """An objective; its loss says when the backward pass begins and ends."""
 
-    def __call__(self, *given: Any) -> Any:
+    def __call__(self, model: Any, batch: Any) -> Any:
         self._watch.enter("forward")
-        losses = self._inner(*given)
+        losses = self._inner(model, batch)
         if losses.values.requires_grad:
             losses.values.register_hook(self._backward)
         return losses
