@@ -76,11 +76,12 @@ class AutogradStep:
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(groups, config.l2_sp)
         self.workers = workers()
         model.row_dropout = config.row_dropout
-        self.view = View.of(config)
-        model.encoder.begin_view(self.view, model.graph)
+        view = View.of(config)
+        self.sees_views = bool(view)
+        model.encoder.begin_view(view, model.graph)
 
     def __call__(self, batch: Any, clock: Clock) -> float:
-        if self.view:
+        if self.sees_views:
             self.model.encoder.see(clock.step, batch)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * clock.rate
@@ -126,7 +127,7 @@ class AutogradStep:
         self.balance.settle(clock.step)
         self.workers.add_gradients(self.parameters)
         self.fixed.clear_gradients()
-        gradients = gradients_of(self.parameters)
+        gradients = gradients_of(self.parameters, once=self.clip.acts)
         if gradients:
             self.precision.unscale(self.optimizer)
             if not self.precision.admits(self.clip(gradients), clock):
