@@ -4,9 +4,9 @@ DeepWalk, LINE and a GNN each start a model of a social graph (links and classes
 graph. In the recommender the vectors of DeepWalk and LINE start a BPR-MF, and the GNN is LightGCN; in the knowledge
 graph RotatE's entities start from vectors that its graph gives without its relations.
 
-The other side starts at random, has all the rest of the recipe, and as many more epochs as the pretraining took seconds.
-Each side has the rate, of two, that is best on validation for a seed of its own. Gains are on test, the mean over seeds
-with its 95 % t-interval; a cell is won where that of each of its tasks is above 0.
+The other side starts at random, has all the rest of the recipe, and more epochs, by as many seconds as the pretraining
+took. Each side has the rate, of two, that is best on validation for a seed of its own. Gains are on test, the mean over
+seeds with its 95 % t-interval; a cell is won where that of each of its tasks is above 0.
 """
 
 from __future__ import annotations
@@ -190,7 +190,9 @@ def main() -> None:
     parser.add_argument("--cache", metavar="FILE", help="keep runs here, and do not run those that are here again")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    runs, figures, details = Runs(args.cache, args.quick), {}, {}
+    runs = Runs(args.cache, args.quick)
+    figures: dict[str, float] = {}
+    details: dict[str, Any] = {}
     for name in args.cells[: 2 if args.quick else None]:
         found = details[name] = measure(name, runs, 2 if args.quick else args.seeds)
         arms = ", ".join(f"{arm} {np.mean(found[arm]['test']):.4f}" for arm in ARMS)

@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "graphtune.check": ("ArgumentError", "DataError", "GraphtuneError", "LeakError"),
-    "graphtune.clean": ("Cleaning", "clean"),
+    "graphtune.cleaning": ("Cleaning", "clean"),
     "graphtune.config": ("TrainConfig",),
     "graphtune.convert": (
         "from_dgl", "from_networkx", "from_pyg", "from_scipy", "to_dgl", "to_networkx", "to_pyg", "to_scipy",
