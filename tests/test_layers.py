@@ -22,8 +22,8 @@ LAYERS = (
     ("__main__",),
 )
 LAYER_OF = {unit: number for number, units in enumerate(LAYERS) for unit in units}
-DATA_SIDE = ("check", "ids", "findings", "files", "config", "launch", "graph", "kernels", "cleaning", "disk", "estimate",
-             "split", "convert", "metrics", "statistics", "io", "datasets", "card")  # fmt: skip
+DATA_SIDE = ("check", "ids", "findings", "files", "config", "launch", "graph", "kernels", "cleaning", "disk",
+             "estimate", "split", "convert", "metrics", "statistics", "io", "datasets", "card")  # fmt: skip
 HEAVY = ("torch", "torch_geometric", "dgl", "pandas", "networkx", "igraph", "leidenalg", "gensim")
 
 
