@@ -1,6 +1,6 @@
 """The recipe against random weights: a pretrained start, dropout, L2 and a rate that falls as a cosine.
 
-DeepWalk, LINE and a GNN each start a model of a social graph (links, and classes of which 5 % of the nodes tell theirs),
+DeepWalk, LINE and a GNN each start a model of a social graph (links, and classes of which 5 % of the nodes tell one),
 of a recommender and of a knowledge graph. In the recommender the vectors of DeepWalk and LINE start a BPR-MF, and the
 GNN is LightGCN; in the knowledge graph RotatE's entities start from vectors that its graph gives without its relations.
 
