@@ -107,7 +107,7 @@ CELLS = {
     "social_gnn_links": Cell(GCN, friends, "mrr", LONG, LINKS, 5, FINE),
     "social_gnn_classes": Cell(GCN, few_countries, "f1_micro", LONG, CLASSES, 30, COARSE),
     "recommender_deepwalk": Cell(DEEPWALK, artists, "ndcg_20", {}, ITEMS, 20, COARSE, MF),
-    "recommender_line": Cell(LINE, artists, "ndcg_20", {}, ITEMS, 20, COARSE, MF),
+    "recommender_line": Cell(LINE, artists, "ndcg_20", {"epochs": 120}, ITEMS, 20, COARSE, MF),
     "recommender_gnn": Cell(gt.LightGCN(dim=32), artists, "ndcg_20", SHORT, ITEMS, 20, COARSE),
     "knowledge_deepwalk": Cell(DEEPWALK, facts, "mrr", {}, FACTS, 10, FAST, ROTATE),
     "knowledge_line": Cell(LINE, facts, "mrr", {}, FACTS, 10, FAST, ROTATE),
