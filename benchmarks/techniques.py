@@ -1,0 +1,259 @@
+"""What each technique of fine-tuning gains: the same runs without it and with it, on real graphs.
+
+For a technique several stories (a model, a task and a graph) and a few strengths are tried on seeds of their own. The
+story and the strength with the surest gain on *validation* are taken (mean over these seeds less its standard error, as
+a share of the metric without); then both are run on fresh seeds, and the gain on *test* is reported with the 95 %
+t-interval of its mean, paired by seed. A figure whose interval has 0 in it is no gain. Techniques that are for memory or
+speed are tried in the same way, and are to lose nothing.
+
+Runs are kept in the file of --cache, so that a benchmark that was cut goes on, and runs without the technique are shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from harness import arguments, finish
+from stories import STORIES, Story, run
+
+SELECTION = (100, 101, 102)
+LINKS = ("cora-links-deepwalk", "citeseer-links-deepwalk")
+NODES = ("cora-gcn", "citeseer-gcn")
+TABLES = ("lastfm-deepwalk", "cora-deepwalk")
+TRIPLES = ("umls-complex", "nations-distmult")
+FROM_RANDOM, FROM_PRETRAINED, FROM_KNOWN = ({"start": start} for start in ("random", "pretrained", "known"))
+ALONE = {"watch": False}
+
+
+@dataclass(frozen=True)
+class Technique:
+    """What is compared.
+
+    Attributes:
+        stage: of fine-tuning, as docs/fine-tuning.md has them.
+        stories: names of the stories that are tried.
+        arms: changes that bring the technique, one entry a strength.
+        base: changes of both sides.
+        saves: whether it is for memory or speed, so that no loss is what is asked.
+    """
+
+    stage: str
+    stories: Sequence[str]
+    arms: Sequence[dict[str, Any]]
+    base: dict[str, Any] = field(default_factory=dict)
+    saves: bool = False
+
+
+def each(name: str, *values: Any, **others: Any) -> list[dict[str, Any]]:
+    """One arm a value of an option."""
+    return [{name: value, **others} for value in values]
+
+
+TECHNIQUES = {
+    "start_pretrained": Technique("start", (*LINKS, "lastfm-deepwalk"), each("start", "pretrained"), FROM_RANDOM),
+    "start_closed_form": Technique("start", (*LINKS, "lastfm-gcn", "lastfm-bprmf"), each("start", "prone", "netmf")),
+    "start_drawn": Technique(
+        "start", (*LINKS, "lastfm-gcn", "umls-complex"), each("start", "xavier", "normal", "orthogonal")
+    ),
+    "start_neighbours": Technique(
+        "start", (*LINKS, "lastfm-deepwalk"), each("missing", "neighbours"), {**FROM_KNOWN, "missing": "random"}
+    ),
+    "freeze": Technique("trained", (*TABLES, *NODES), each("freeze", "encoder.*"), FROM_PRETRAINED),
+    "fixed_rows": Technique("trained", (*LINKS, "lastfm-deepwalk"), each("fixed", True), FROM_KNOWN),
+    "unfreeze": Technique("trained", (*TABLES, *NODES), each("unfreeze", 0.2, 0.4), FROM_PRETRAINED),
+    "lora": Technique("trained", NODES, each("lora_rank", 4, 16), FROM_PRETRAINED),
+    "adapter": Technique("trained", NODES, each("adapter", 16, 64), FROM_PRETRAINED),
+    "layer_decay": Technique("rates", (*TABLES, *NODES), each("layer_decay", 0.3, 0.1), FROM_PRETRAINED),
+    "group_rates": Technique("rates", TABLES, each("lr_table", 1e-3, 1e-4), FROM_PRETRAINED),
+    "warmup": Technique("rates", (*LINKS, "umls-complex", "cora-gcn"), each("warmup", 0.1, 0.3)),
+    "cosine": Technique("rates", (*LINKS, *TRIPLES), each("schedule", "cosine")),
+    "cosine_restarts": Technique("rates", (*LINKS, *TRIPLES), each("cycles", 2, 3, schedule="cosine")),
+    "exponential": Technique("rates", (*LINKS, *TRIPLES), each("lr_end", 0.1, 0.01, schedule="exponential")),
+    "linear": Technique("rates", (*LINKS, *TRIPLES), each("schedule", "linear")),
+    "step": Technique("rates", (*LINKS, *TRIPLES), each("step_factor", 0.5, 0.1, schedule="step")),
+    "plateau": Technique(
+        "rates", (*LINKS, *TRIPLES), each("plateau_factor", 0.5, 0.1, schedule="plateau", plateau_patience=1)
+    ),
+    "l2_sp": Technique("regularisation", (*TABLES, *NODES), each("l2_sp", 0.3, 3.0, 10.0), FROM_PRETRAINED),
+    "dropout": Technique("regularisation", (*NODES, "lastfm-gcn"), each("recipe.dropout", 0.3, 0.6, 0.8)),
+    "row_dropout": Technique("regularisation", (*LINKS, *TRIPLES), each("row_dropout", 0.1, 0.3, 0.5)),
+    "edge_dropout": Technique(
+        "regularisation", (*NODES, "cora-links-gcn", "lastfm-gcn"), each("edge_dropout", 0.2, 0.5)
+    ),
+    "l1": Technique("regularisation", (*LINKS, *TRIPLES), each("l1", 1e-4, 1e-3, 1e-2)),
+    "l2": Technique("regularisation", (*LINKS, *TRIPLES), each("l2", 1e-3, 1e-2, 1e-1)),
+    "n3": Technique("regularisation", (*TRIPLES, "kinship-complex"), each("n3", 1e-3, 1e-2, 1e-1)),
+    "weight_decay": Technique("regularisation", NODES, each("weight_decay", 0.1, 1.0, 5.0)),
+    "weight_decay_table": Technique("regularisation", LINKS, each("weight_decay_table", 0.1, 1.0, 5.0)),
+    "early_stopping": Technique(
+        "regularisation", (*LINKS, "lastfm-deepwalk"), each("watch", True, eval_every=2, patience=3), ALONE
+    ),
+    "label_smoothing": Technique("regularisation", (*NODES, *TRIPLES), each("task.label_smoothing", 0.1, 0.3)),
+    "ema": Technique("regularisation", (*LINKS, "umls-complex", "cora-gcn"), each("ema_decay", 0.9, 0.98, average="ema")),
+    "swa": Technique("regularisation", (*LINKS, "umls-complex", "cora-gcn"), each("swa_start", 0.3, 0.6, average="swa")),
+    "degree_negatives": Technique("samples", (*LINKS, "lastfm-bprmf"), each("negatives.noise", "degree")),
+    "self_adversarial": Technique(
+        "samples", ("umls-transe", "nations-transe"), each("objective.temperature", 0.5, 1.0, 2.0),
+        {"objective.temperature": 0.0},
+    ),
+    "clip_norm": Technique("numbers", (*LINKS, *TRIPLES), each("clip_norm", 0.01, 0.1, 1.0)),
+    "bf16": Technique("numbers", (LINKS[0], "cora-gcn", "umls-complex"), each("precision", "bf16"), saves=True),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run: a story with changes and a seed."""
+
+    story: str
+    changes: tuple[tuple[str, Any], ...]
+    seed: int
+    quick: bool = False
+
+    @property
+    def key(self) -> str:
+        """Equal for the same run, whatever the technique: changes to what the story says anyway do not count."""
+        text = repr((STORIES[self.story], self.changes, self.seed, self.quick))
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def trial(story: str, changes: dict[str, Any], seed: int, quick: bool) -> Trial:
+    own = STORIES[story].changes
+    return Trial(story, tuple(sorted((k, v) for k, v in changes.items() if own.get(k) != v)), seed, quick)
+
+
+class Runs:
+    """The results of trials, kept in a file of JSON lines; worker processes have one thread each."""
+
+    def __init__(self, path: str | None, jobs: int):
+        self.path, self.jobs = path, jobs
+        self.known: dict[str, dict[str, float]] = {}
+        for line in Path(path).read_text().splitlines() if path and Path(path).exists() else ():
+            record = json.loads(line)
+            self.known[record["key"]] = record["result"]
+
+    def need(self, trials: Sequence[Trial]) -> None:
+        """Run what is not known yet."""
+        missing = list({t.key: t for t in trials if t.key not in self.known}.values())
+        missing.sort(key=lambda t: (t.story, t.seed))
+        if not missing:
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self.jobs, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            futures = {pool.submit(in_worker, t): t for t in missing}
+            for future in as_completed(futures):
+                self._keep(futures[future], future.result())
+
+    def values(self, story: str, changes: dict[str, Any], seeds: Sequence[int], part: str, quick: bool) -> np.ndarray:
+        """[seeds] the metric of a part, "valid" or "test"."""
+        return np.array([self.known[trial(story, changes, seed, quick).key][part] for seed in seeds])
+
+    def _keep(self, done: Trial, result: dict[str, float]) -> None:
+        self.known[done.key] = result
+        if self.path:
+            record = {"key": done.key, "story": done.story, "changes": dict(done.changes), "seed": done.seed}
+            with open(self.path, "a") as file:
+                file.write(json.dumps({**record, "result": result}) + "\n")
+
+
+def in_worker(trial: Trial) -> dict[str, float]:
+    return run(STORIES[trial.story], dict(trial.changes), trial.seed, trial.quick)
+
+
+def choices(technique: Technique, quick: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Stories with the changes of each arm; the first of each where it is to be quick."""
+    for story in technique.stories[:1] if quick else technique.stories:
+        for arm in technique.arms[:1] if quick else technique.arms:
+            yield story, {**technique.base, **arm}
+
+
+def measure(technique: Technique, runs: Runs, selection: Sequence[int], seeds: Sequence[int], quick: bool) -> dict:
+    """Choose on validation, report on test."""
+    base = dict(technique.base)
+    pairs = list(choices(technique, quick))
+    runs.need([trial(s, c, seed, quick) for s, arm in pairs for c in (base, arm) for seed in selection])
+    tried = []
+    for story, arm in pairs:
+        without, with_it = (runs.values(story, changes, selection, "valid", quick) for changes in (base, arm))
+        gain = (with_it - without) / without.mean()
+        error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
+        tried.append({"story": story, "changes": arm, "gain": float(gain.mean()), "error": float(error)})
+    best = max(tried, key=lambda t: t["gain"] - t["error"])
+    story, arm = best["story"], best["changes"]
+    runs.need([trial(story, changes, seed, quick) for changes in (base, arm) for seed in seeds])
+    without, with_it = (runs.values(story, changes, seeds, "test", quick) for changes in (base, arm))
+    mean, low, high = interval(with_it - without)
+    return {
+        "stage": technique.stage,
+        "saves": technique.saves,
+        **described(STORIES[story]),
+        "story": story,
+        "base": base,
+        "chosen": {k: v for k, v in arm.items() if base.get(k) != v},
+        "without": without.tolist(),
+        "with": with_it.tolist(),
+        "gain": mean,
+        "low": low,
+        "high": high,
+        "tried": tried,
+    }
+
+
+def described(story: Story) -> dict[str, str]:
+    return {"graph": story.data, "model": type(story.recipe).__name__, "task": story.task, "metric": story.metric}
+
+
+def interval(differences: np.ndarray, confidence: float = 0.95) -> tuple[float, float, float]:
+    """The mean with its t-interval; NaN ends with fewer than two."""
+    mean = float(differences.mean())
+    if len(differences) < 2:
+        return mean, float("nan"), float("nan")
+    error = float(differences.std(ddof=1)) / np.sqrt(len(differences))
+    half = float(stats.t.ppf((1 + confidence) / 2, len(differences) - 1)) * error
+    return mean, mean - half, mean + half
+
+
+def main() -> None:
+    args = parsed()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    runs = Runs(args.cache, args.jobs)
+    selection, seeds = (SELECTION[:1], range(2)) if args.quick else (SELECTION, range(args.seeds))
+    figures: dict[str, float] = {}
+    details: dict[str, Any] = {}
+    for key in args.only or list(TECHNIQUES)[: 2 if args.quick else None]:
+        found = details[key] = measure(TECHNIQUES[key], runs, selection, seeds, args.quick)
+        figures |= {key: found["gain"], f"{key}_low": found["low"], f"{key}_high": found["high"]}
+        print(
+            f"{key}: {found['metric']} of {found['story']} {np.mean(found['without']):.4f} -> "
+            f"{np.mean(found['with']):.4f}, {found['gain']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}] "
+            f"with {found['chosen']}",
+            flush=True,
+        )
+    asked = [found for found in details.values() if not found["saves"]]
+    figures["techniques"], figures["gains"] = len(asked), sum(found["low"] > 0 for found in asked)
+    finish("techniques", figures, args, techniques=details)
+
+
+def parsed() -> argparse.Namespace:
+    parser = arguments(__doc__, seeds=5)
+    parser.add_argument("--only", nargs="+", choices=list(TECHNIQUES), metavar="KEY", help="these techniques alone")
+    parser.add_argument("--cache", metavar="FILE", help="keep runs here, and do not run those that are here again")
+    parser.add_argument("--jobs", type=int, default=1, help="worker processes")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
