@@ -1,12 +1,12 @@
 """What each technique of fine-tuning gains: the same runs without it and with it, on real graphs.
 
 For a technique several stories (a model, a task and a graph) and a few strengths are tried on seeds of their own. The
-story and the strength with the surest gain on *validation* are taken (mean over these seeds less its standard error, as
-a share of the metric without); then both are run on fresh seeds, and the gain on *test* is reported with the 95 %
-t-interval of its mean, paired by seed. A figure whose interval has 0 in it is no gain. Of techniques that are for memory
-or speed the story that loses most on validation is taken: they are to lose nothing.
+story and the strength with the surest gain on *validation* are taken: mean over these seeds less its standard error, as
+a share of the metric without. Both sides are then run on fresh seeds, and the gain on *test* is reported with the 95 %
+t-interval of its mean, paired by seed; where 0 lies in it there is no gain. Of techniques that are for memory or speed
+the story that loses most on validation is taken: they are to lose nothing.
 
-Runs are kept in the file of --cache, so that a benchmark that was cut goes on, and runs without the technique are shared.
+Runs are kept in the file of --cache: a benchmark that was cut goes on, and what techniques share is run once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,90 +28,9 @@ from scipy import stats
 
 from harness import arguments, finish
 from stories import STORIES, Story, run
+from technique_list import TECHNIQUES, Technique
 
 SELECTION = (100, 101, 102)
-LINKS = ("cora-links-deepwalk", "citeseer-links-deepwalk")
-NODES = ("cora-gcn", "citeseer-gcn")
-TABLES = ("lastfm-deepwalk", "cora-deepwalk")
-TRIPLES = ("umls-complex", "nations-distmult")
-FROM_RANDOM, FROM_PRETRAINED, FROM_KNOWN = ({"start": start} for start in ("random", "pretrained", "known"))
-LONG = {"watch": False, "epochs": 60}
-
-
-@dataclass(frozen=True)
-class Technique:
-    """What is compared.
-
-    Attributes:
-        stage: of fine-tuning, as docs/fine-tuning.md has them.
-        stories: names of the stories that are tried.
-        arms: changes that bring the technique, one entry a strength.
-        base: changes of both sides.
-        saves: whether it is for memory or speed, so that no loss is what is asked.
-    """
-
-    stage: str
-    stories: Sequence[str]
-    arms: Sequence[dict[str, Any]]
-    base: dict[str, Any] = field(default_factory=dict)
-    saves: bool = False
-
-
-def each(name: str, *values: Any, **others: Any) -> list[dict[str, Any]]:
-    """One arm a value of an option."""
-    return [{name: value, **others} for value in values]
-
-
-TECHNIQUES = {
-    "start_pretrained": Technique("start", (*LINKS, "lastfm-deepwalk"), each("start", "pretrained"), FROM_RANDOM),
-    "start_closed_form": Technique("start", (*LINKS, "lastfm-gcn", "lastfm-bprmf"), each("start", "prone", "netmf"), FROM_RANDOM),
-    "start_drawn": Technique(
-        "start", (*LINKS, "lastfm-gcn", "umls-complex"), each("start", "xavier", "normal", "orthogonal"), FROM_RANDOM
-    ),
-    "start_neighbours": Technique(
-        "start", (*LINKS, "lastfm-deepwalk"), each("missing", "neighbours"), {**FROM_KNOWN, "missing": "random"}
-    ),
-    "freeze": Technique("trained", (*TABLES, *NODES), each("freeze", "encoder.*"), FROM_PRETRAINED),
-    "fixed_rows": Technique("trained", (*LINKS, "lastfm-deepwalk"), each("fixed", True), FROM_KNOWN),
-    "unfreeze": Technique("trained", (*TABLES, *NODES), each("unfreeze", 0.2, 0.4), FROM_PRETRAINED),
-    "lora": Technique("trained", NODES, each("lora_rank", 4, 16), FROM_PRETRAINED),
-    "adapter": Technique("trained", NODES, each("adapter", 16, 64), FROM_PRETRAINED),
-    "layer_decay": Technique("rates", (*TABLES, *NODES), each("layer_decay", 0.3, 0.1), FROM_PRETRAINED),
-    "group_rates": Technique("rates", TABLES, each("lr_table", 1e-3, 1e-4), FROM_PRETRAINED),
-    "warmup": Technique("rates", (*LINKS, "umls-complex", "cora-gcn"), each("warmup", 0.1, 0.3)),
-    "cosine": Technique("rates", (*LINKS, *TRIPLES), each("schedule", "cosine")),
-    "cosine_restarts": Technique("rates", (*LINKS, *TRIPLES), each("cycles", 2, 3, schedule="cosine")),
-    "exponential": Technique("rates", (*LINKS, *TRIPLES), each("lr_end", 0.1, 0.01, schedule="exponential")),
-    "linear": Technique("rates", (*LINKS, *TRIPLES), each("schedule", "linear")),
-    "step": Technique("rates", (*LINKS, *TRIPLES), each("step_factor", 0.5, 0.1, schedule="step")),
-    "plateau": Technique(
-        "rates", (*LINKS, *TRIPLES), each("plateau_factor", 0.5, 0.1, schedule="plateau", plateau_patience=1)
-    ),
-    "l2_sp": Technique("regularisation", (*TABLES, *NODES), each("l2_sp", 0.3, 3.0, 10.0), FROM_PRETRAINED),
-    "dropout": Technique("regularisation", (*NODES, "lastfm-gcn"), each("recipe.dropout", 0.3, 0.6, 0.8)),
-    "row_dropout": Technique("regularisation", (*LINKS, *TRIPLES), each("row_dropout", 0.1, 0.3, 0.5)),
-    "edge_dropout": Technique(
-        "regularisation", (*NODES, "cora-links-gcn", "lastfm-gcn"), each("edge_dropout", 0.2, 0.5)
-    ),
-    "l1": Technique("regularisation", (*LINKS, *TRIPLES), each("l1", 1e-4, 1e-3, 1e-2)),
-    "l2": Technique("regularisation", (*LINKS, *TRIPLES), each("l2", 1e-3, 1e-2, 1e-1)),
-    "n3": Technique("regularisation", (*TRIPLES, "kinship-complex"), each("n3", 1e-3, 1e-2, 1e-1)),
-    "weight_decay": Technique("regularisation", NODES, each("weight_decay", 0.1, 1.0, 5.0)),
-    "weight_decay_table": Technique("regularisation", LINKS, each("weight_decay_table", 0.1, 1.0, 5.0)),
-    "early_stopping": Technique(
-        "regularisation", (*LINKS, "lastfm-deepwalk"), each("watch", True, eval_every=2, patience=3), LONG
-    ),
-    "label_smoothing": Technique("regularisation", (*NODES, *TRIPLES), each("task.label_smoothing", 0.1, 0.3)),
-    "ema": Technique("regularisation", (*LINKS, "umls-complex", "cora-gcn"), each("ema_decay", 0.9, 0.98, average="ema")),
-    "swa": Technique("regularisation", (*LINKS, "umls-complex", "cora-gcn"), each("swa_start", 0.3, 0.6, average="swa")),
-    "degree_negatives": Technique("samples", (*LINKS, "lastfm-bprmf"), each("negatives.noise", "degree")),
-    "self_adversarial": Technique(
-        "samples", ("umls-transe", "nations-transe"), each("objective.temperature", 0.5, 1.0, 2.0),
-        {"objective.temperature": 0.0},
-    ),
-    "clip_norm": Technique("numbers", (*LINKS, *TRIPLES), each("clip_norm", 0.01, 0.1, 1.0)),
-    "bf16": Technique("numbers", (LINKS[0], "cora-gcn", "umls-complex"), each("precision", "bf16"), saves=True),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,9 +44,19 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """Equal for the same run, whatever the technique: changes to what the story says anyway do not count."""
-        text = repr((STORIES[self.story], self.changes, self.seed, self.quick))
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        """Equal for the same run, whatever the technique: what the story or the recipe says anyway does not count."""
+        story = STORIES[self.story]
+        recipe = type(story.recipe).__name__, given(story.recipe)
+        text = repr(
+            (recipe, story.data, story.task, story.ratios, story.changes, story.before, self.changes, self.seed)
+        )
+        return hashlib.sha256(f"{text} {self.quick}".encode()).hexdigest()[:24]
+
+
+def given(recipe: Any) -> dict[str, Any]:
+    """The fields that are not at their defaults."""
+    plain = vars(type(recipe)())
+    return {name: value for name, value in vars(recipe).items() if value != plain[name]}
 
 
 def trial(story: str, changes: dict[str, Any], seed: int, quick: bool) -> Trial:

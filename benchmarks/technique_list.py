@@ -1,0 +1,100 @@
+"""The techniques of fine-tuning, each with the stories and the strengths that `techniques.py` tries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+LINKS = ("cora-links-deepwalk", "citeseer-links-deepwalk")
+NODES = ("cora-gcn", "citeseer-gcn")
+TABLES = ("lastfm-deepwalk", "cora-deepwalk")
+TRIPLES = ("umls-complex", "nations-distmult")
+FROM_RANDOM, FROM_PRETRAINED, FROM_KNOWN = ({"start": start} for start in ("random", "pretrained", "known"))
+
+
+@dataclass(frozen=True)
+class Technique:
+    """What is compared.
+
+    Attributes:
+        stage: of fine-tuning, as docs/fine-tuning.md has them.
+        stories: names of the stories that are tried.
+        arms: changes that bring the technique, one entry a strength.
+        base: changes of both sides.
+        saves: whether it is for memory or speed, so that no loss is what is asked.
+    """
+
+    stage: str
+    stories: Sequence[str]
+    arms: Sequence[dict[str, Any]]
+    base: dict[str, Any] = field(default_factory=dict)
+    saves: bool = False
+
+
+def each(name: str, *values: Any, **others: Any) -> list[dict[str, Any]]:
+    """One arm a value of an option."""
+    return [{name: value, **others} for value in values]
+
+
+TECHNIQUES = {
+    "start_pretrained": Technique("start", (*LINKS, "lastfm-deepwalk"), each("start", "pretrained"), FROM_RANDOM),
+    "start_closed_form": Technique(
+        "start", (*LINKS, "lastfm-gcn", "lastfm-bprmf"), each("start", "prone", "netmf"), FROM_RANDOM
+    ),
+    "start_drawn": Technique(
+        "start", (*LINKS, "lastfm-gcn", "umls-complex"), each("start", "xavier", "normal", "orthogonal"), FROM_RANDOM
+    ),
+    "start_neighbours": Technique(
+        "start", (*LINKS, "lastfm-deepwalk"), each("missing", "neighbours"), {**FROM_KNOWN, "missing": "random"}
+    ),
+    "freeze": Technique("trained", (*TABLES, *NODES), each("freeze", "encoder.*"), FROM_PRETRAINED),
+    "fixed_rows": Technique("trained", (*LINKS, "lastfm-deepwalk"), each("fixed", True), FROM_KNOWN),
+    "unfreeze": Technique("trained", (*TABLES, *NODES), each("unfreeze", 0.2, 0.4), FROM_PRETRAINED),
+    "lora": Technique("trained", NODES, each("lora_rank", 4, 16), FROM_PRETRAINED),
+    "adapter": Technique("trained", NODES, each("adapter", 16, 64), FROM_PRETRAINED),
+    "layer_decay": Technique("rates", (*TABLES, *NODES), each("layer_decay", 0.3, 0.1), FROM_PRETRAINED),
+    "group_rates": Technique("rates", TABLES, each("lr_table", 1e-3, 1e-4), FROM_PRETRAINED),
+    "warmup": Technique("rates", (*LINKS, "umls-complex", "cora-gcn"), each("warmup", 0.1, 0.3)),
+    "cosine": Technique("rates", (*LINKS, *TRIPLES), each("schedule", "cosine")),
+    "cosine_restarts": Technique("rates", (*LINKS, *TRIPLES), each("cycles", 2, 3, schedule="cosine")),
+    "exponential": Technique("rates", (*LINKS, *TRIPLES), each("lr_end", 0.1, 0.01, schedule="exponential")),
+    "linear": Technique("rates", (*LINKS, *TRIPLES), each("schedule", "linear")),
+    "step": Technique("rates", (*LINKS, *TRIPLES), each("step_factor", 0.5, 0.1, schedule="step")),
+    "plateau": Technique(
+        "rates", (*LINKS, *TRIPLES), each("plateau_factor", 0.5, 0.1, schedule="plateau", plateau_patience=1)
+    ),
+    "l2_sp": Technique("regularisation", (*TABLES, *NODES), each("l2_sp", 0.3, 3.0, 10.0), FROM_PRETRAINED),
+    "dropout": Technique("regularisation", (*NODES, "lastfm-gcn"), each("recipe.dropout", 0.3, 0.6, 0.8)),
+    "row_dropout": Technique("regularisation", (*LINKS, *TRIPLES), each("row_dropout", 0.1, 0.3, 0.5)),
+    "edge_dropout": Technique(
+        "regularisation", (*NODES, "cora-links-gcn", "lastfm-gcn"), each("edge_dropout", 0.2, 0.5)
+    ),
+    "l1": Technique("regularisation", (*LINKS, *TRIPLES), each("l1", 1e-4, 1e-3, 1e-2)),
+    "l2": Technique("regularisation", (*LINKS, *TRIPLES), each("l2", 1e-3, 1e-2, 1e-1)),
+    "n3": Technique("regularisation", (*TRIPLES, "kinship-complex"), each("n3", 1e-3, 1e-2, 1e-1)),
+    "weight_decay": Technique("regularisation", NODES, each("weight_decay", 0.1, 1.0, 5.0)),
+    "weight_decay_table": Technique("regularisation", LINKS, each("weight_decay_table", 0.1, 1.0, 5.0)),
+    "early_stopping": Technique(
+        "regularisation",
+        (*LINKS, "lastfm-deepwalk"),
+        each("watch", True, eval_every=2, patience=3),
+        {"watch": False, "epochs": 60},
+    ),
+    "label_smoothing": Technique("regularisation", (*NODES, *TRIPLES), each("task.label_smoothing", 0.1, 0.3)),
+    "ema": Technique(
+        "regularisation", (*LINKS, "umls-complex", "cora-gcn"), each("ema_decay", 0.9, 0.98, average="ema")
+    ),
+    "swa": Technique(
+        "regularisation", (*LINKS, "umls-complex", "cora-gcn"), each("swa_start", 0.3, 0.6, average="swa")
+    ),
+    "degree_negatives": Technique("samples", (*LINKS, "lastfm-bprmf"), each("negatives.noise", "degree")),
+    "self_adversarial": Technique(
+        "samples",
+        ("umls-transe", "nations-transe"),
+        each("objective.temperature", 0.5, 1.0, 2.0),
+        {"objective.temperature": 0.0},
+    ),
+    "clip_norm": Technique("numbers", (*LINKS, *TRIPLES), each("clip_norm", 0.01, 0.1, 1.0)),
+    "bf16": Technique("numbers", (LINKS[0], "cora-gcn", "umls-complex"), each("precision", "bf16"), saves=True),
+}
