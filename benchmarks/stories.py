@@ -103,8 +103,8 @@ STORIES = {
 }
 
 
-def run(story: Story, changes: Changes, seed: int, quick: bool = False) -> dict[str, float]:
-    """Train once; the metric on validation and on test, the epochs that were run and the seconds it took."""
+def run(story: Story, changes: Changes, seed: int, quick: bool = False) -> dict[str, Any]:
+    """Train once; the metrics of validation and of test, the epochs that were run and the seconds it took."""
     begin = time.perf_counter()
     parts, own, config = sorted_out({**story.changes, **changes})
     task = replace(task_of(story, seed), **parts["task"])
@@ -124,8 +124,8 @@ def run(story: Story, changes: Changes, seed: int, quick: bool = False) -> dict[
         training = replace(training, validate=None, monitor=None)
     result = gt.fit(model, training, config, QUIET)
     return {
-        "valid": task.evaluate(result.model, VALID)[story.metric],
-        "test": task.evaluate(result.model)[story.metric],
+        "valid": task.evaluate(result.model, VALID).means(),
+        "test": task.evaluate(result.model).means(),
         "epochs": len(result.history),
         "seconds": time.perf_counter() - begin,
     }

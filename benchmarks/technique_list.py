@@ -23,6 +23,7 @@ class Technique:
         arms: changes that bring the technique, one entry a strength.
         base: changes of both sides.
         saves: whether it is for memory or speed, so that no loss is what is asked.
+        metric: instead of the story's.
     """
 
     stage: str
@@ -30,6 +31,7 @@ class Technique:
     arms: Sequence[dict[str, Any]]
     base: dict[str, Any] = field(default_factory=dict)
     saves: bool = False
+    metric: str = ""
 
 
 def each(name: str, *values: Any, **others: Any) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ import torch
 from scipy import stats
 
 from harness import arguments, finish
-from stories import STORIES, Story, run
+from stories import STORIES, run
 from technique_list import TECHNIQUES, Technique
 
 SELECTION = (100, 101, 102)
@@ -71,7 +71,7 @@ class Runs:
         self.path = path
         context = multiprocessing.get_context("spawn")
         self.pool = ProcessPoolExecutor(jobs, context, initializer=torch.set_num_threads, initargs=(1,))
-        self.known: dict[str, dict[str, float]] = {}
+        self.known: dict[str, dict[str, Any]] = {}
         for line in Path(path).read_text().splitlines() if path and Path(path).exists() else ():
             record = json.loads(line)
             self.known[record["key"]] = record["result"]
@@ -84,11 +84,11 @@ class Runs:
         for future in as_completed(futures):
             self._keep(futures[future], future.result())
 
-    def values(self, story: str, changes: dict[str, Any], seeds: Sequence[int], part: str, quick: bool) -> np.ndarray:
-        """[seeds] the metric of a part, "valid" or "test"."""
-        return np.array([self.known[trial(story, changes, seed, quick).key][part] for seed in seeds])
+    def values(self, trials: Sequence[Trial], part: str, metric: str) -> np.ndarray:
+        """[trials] the metric of a part, "valid" or "test"."""
+        return np.array([self.known[t.key][part][metric] for t in trials])
 
-    def _keep(self, done: Trial, result: dict[str, float]) -> None:
+    def _keep(self, done: Trial, result: dict[str, Any]) -> None:
         self.known[done.key] = result
         if self.path:
             record = {"key": done.key, "story": done.story, "changes": dict(done.changes), "seed": done.seed}
@@ -96,7 +96,7 @@ class Runs:
                 file.write(json.dumps({**record, "result": result}) + "\n")
 
 
-def in_worker(trial: Trial) -> dict[str, float]:
+def in_worker(trial: Trial) -> dict[str, Any]:
     return run(STORIES[trial.story], dict(trial.changes), trial.seed, trial.quick)
 
 
@@ -109,28 +109,31 @@ def choices(technique: Technique, quick: bool) -> Iterator[tuple[str, dict[str, 
 
 def measure(technique: Technique, runs: Runs, selection: Sequence[int], seeds: Sequence[int], quick: bool) -> dict:
     """Choose on validation, report on test."""
-    base = dict(technique.base)
+
+    def both(story: str, arm: dict[str, Any], seeds: Sequence[int], part: str) -> tuple[np.ndarray, np.ndarray]:
+        """[seeds] the metric without the technique and with it."""
+        sides = [[trial(story, changes, seed, quick) for seed in seeds] for changes in (technique.base, arm)]
+        runs.need([*sides[0], *sides[1]])
+        without, with_it = (runs.values(side, part, technique.metric or STORIES[story].metric) for side in sides)
+        return without, with_it
+
     pairs = list(choices(technique, quick))
-    runs.need([trial(s, c, seed, quick) for s, arm in pairs for c in (base, arm) for seed in selection])
-    tried = []
-    for story, arm in pairs:
-        without, with_it = (runs.values(story, changes, selection, "valid", quick) for changes in (base, arm))
-        gain = (with_it - without) / without.mean()
-        error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
-        tried.append({"story": story, "changes": arm, "gain": float(gain.mean()), "error": float(error)})
+    runs.need([trial(s, c, seed, quick) for s, arm in pairs for c in (technique.base, arm) for seed in selection])
+    tried = [weigh(story, arm, *both(story, arm, selection, "valid")) for story, arm in pairs]
     surest = [t["gain"] - t["error"] for t in tried]
     best = tried[int(np.argmin(surest) if technique.saves else np.argmax(surest))]
-    story, arm = best["story"], best["changes"]
-    runs.need([trial(story, changes, seed, quick) for changes in (base, arm) for seed in seeds])
-    without, with_it = (runs.values(story, changes, seeds, "test", quick) for changes in (base, arm))
+    without, with_it = both(best["story"], best["changes"], seeds, "test")
     mean, low, high = interval(with_it - without)
+    story = STORIES[best["story"]]
     return {
         "stage": technique.stage,
         "saves": technique.saves,
-        **described(STORIES[story]),
-        "story": story,
-        "base": base,
-        "chosen": {k: v for k, v in arm.items() if base.get(k) != v},
+        "story": best["story"],
+        "graph": story.data,
+        "model": type(story.recipe).__name__,
+        "metric": technique.metric or story.metric,
+        "base": technique.base,
+        "chosen": {k: v for k, v in best["changes"].items() if technique.base.get(k) != v},
         "without": without.tolist(),
         "with": with_it.tolist(),
         "gain": mean,
@@ -140,8 +143,11 @@ def measure(technique: Technique, runs: Runs, selection: Sequence[int], seeds: S
     }
 
 
-def described(story: Story) -> dict[str, str]:
-    return {"graph": story.data, "model": type(story.recipe).__name__, "task": story.task, "metric": story.metric}
+def weigh(story: str, arm: dict[str, Any], without: np.ndarray, with_it: np.ndarray) -> dict[str, Any]:
+    """The gain as a share of the metric without, and its standard error."""
+    gain = (with_it - without) / without.mean()
+    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
+    return {"story": story, "changes": arm, "gain": float(gain.mean()), "error": float(error)}
 
 
 def interval(differences: np.ndarray, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -172,7 +178,7 @@ def main() -> None:
         )
     asked = [found for found in details.values() if not found["saves"]]
     figures["techniques"], figures["gains"] = len(asked), sum(found["low"] > 0 for found in asked)
-    finish("techniques", figures, args, techniques=details)
+    finish("techniques", figures, args, ("techniques", "gains"), techniques=details)
 
 
 def parsed() -> argparse.Namespace:
