@@ -76,12 +76,14 @@ ITEMS = {
 }
 TRIPLES = {"epochs": 20, "eval_every": 5, "patience": 0, "schedule": "constant", "n3": 0.0, "lr": 0.1}
 DISTANCE = TRIPLES | {"optimizer": "adamw", "lr": 0.01, "task.loss": "self-adversarial", "task.negatives": 32}
-FEW, MOST = (0.05, 0.15, 0.8), (0.7, 0.1, 0.2)
+VERY_FEW, FEW, MOST = (0.02, 0.2, 0.78), (0.05, 0.15, 0.8), (0.7, 0.1, 0.2)
 
 STORIES = {
-    "cora-gcn": Story("cora", "classes", gt.GCN(dropout=0.0), None, GNN, {"epochs": 20}),
-    "citeseer-gcn": Story("citeseer", "classes", gt.GCN(dropout=0.0), None, GNN, {"epochs": 20}),
-    "lastfm-gcn": Story("lastfm-asia", "classes", gt.GCN(dropout=0.0, dim=16, hidden=16), FEW, GNN, {"epochs": 20}),
+    "cora-gcn": Story("cora", "classes", gt.GCN(dropout=0.0), None, GNN),
+    "citeseer-gcn": Story("citeseer", "classes", gt.GCN(dropout=0.0), None, GNN),
+    "cora-few-gcn": Story("cora", "classes", gt.GCN(dropout=0.0), VERY_FEW, GNN, {"epochs": 60}),
+    "citeseer-few-gcn": Story("citeseer", "classes", gt.GCN(dropout=0.0), VERY_FEW, GNN, {"epochs": 60}),
+    "lastfm-gcn": Story("lastfm-asia", "classes", gt.GCN(dropout=0.0, dim=16, hidden=16), FEW, GNN),
     "lastfm-deepwalk": Story("lastfm-asia", "classes", gt.DeepWalk(dim=64, walks_per_node=4), FEW, TABLE),
     "cora-deepwalk": Story("cora", "classes", gt.DeepWalk(dim=64), FEW, TABLE),
     "cora-links-deepwalk": Story("cora", "links", gt.DeepWalk(dim=32), MOST, LINKS),

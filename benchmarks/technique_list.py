@@ -8,6 +8,7 @@ from typing import Any
 
 LINKS = ("cora-links-deepwalk", "citeseer-links-deepwalk")
 NODES = ("cora-gcn", "citeseer-gcn")
+FEWS = ("cora-few-gcn", "citeseer-few-gcn")
 TABLES = ("lastfm-deepwalk", "cora-deepwalk")
 TRIPLES = ("umls-complex", "nations-distmult")
 FROM_RANDOM, FROM_PRETRAINED, FROM_KNOWN = ({"start": start} for start in ("random", "pretrained", "known"))
@@ -40,7 +41,7 @@ def each(name: str, *values: Any, **others: Any) -> list[dict[str, Any]]:
 
 
 TECHNIQUES = {
-    "start_pretrained": Technique("start", (*LINKS, "lastfm-deepwalk"), each("start", "pretrained"), FROM_RANDOM),
+    "start_pretrained": Technique("start", (*LINKS, *FEWS), each("start", "pretrained"), FROM_RANDOM),
     "start_closed_form": Technique(
         "start", (*LINKS, "lastfm-gcn", "lastfm-bprmf"), each("start", "prone", "netmf"), FROM_RANDOM
     ),
@@ -50,12 +51,12 @@ TECHNIQUES = {
     "start_neighbours": Technique(
         "start", (*LINKS, "lastfm-deepwalk"), each("missing", "neighbours"), {**FROM_KNOWN, "missing": "random"}
     ),
-    "freeze": Technique("trained", (*TABLES, *NODES), each("freeze", "encoder.*"), FROM_PRETRAINED),
+    "freeze": Technique("trained", (*TABLES, *FEWS), each("freeze", "encoder.*"), FROM_PRETRAINED),
     "fixed_rows": Technique("trained", (*LINKS, "lastfm-deepwalk"), each("fixed", True), FROM_KNOWN),
-    "unfreeze": Technique("trained", (*TABLES, *NODES), each("unfreeze", 0.2, 0.4), FROM_PRETRAINED),
-    "lora": Technique("trained", NODES, each("lora_rank", 4, 16), FROM_PRETRAINED),
-    "adapter": Technique("trained", NODES, each("adapter", 16, 64), FROM_PRETRAINED),
-    "layer_decay": Technique("rates", (*TABLES, *NODES), each("layer_decay", 0.3, 0.1), FROM_PRETRAINED),
+    "unfreeze": Technique("trained", (*TABLES, *FEWS), each("unfreeze", 0.2, 0.4), FROM_PRETRAINED),
+    "lora": Technique("trained", FEWS, each("lora_rank", 4, 16), FROM_PRETRAINED),
+    "adapter": Technique("trained", FEWS, each("adapter", 16, 64), FROM_PRETRAINED),
+    "layer_decay": Technique("rates", (*TABLES, *FEWS), each("layer_decay", 0.3, 0.1), FROM_PRETRAINED),
     "group_rates": Technique("rates", TABLES, each("lr_table", 1e-3, 1e-4), FROM_PRETRAINED),
     "warmup": Technique("rates", (*LINKS, "umls-complex", "cora-gcn"), each("warmup", 0.1, 0.3)),
     "cosine": Technique("rates", (*LINKS, *TRIPLES), each("schedule", "cosine")),
@@ -66,7 +67,7 @@ TECHNIQUES = {
     "plateau": Technique(
         "rates", (*LINKS, *TRIPLES), each("plateau_factor", 0.5, 0.1, schedule="plateau", plateau_patience=1)
     ),
-    "l2_sp": Technique("regularisation", (*TABLES, *NODES), each("l2_sp", 0.3, 3.0, 10.0), FROM_PRETRAINED),
+    "l2_sp": Technique("regularisation", (*TABLES, *FEWS), each("l2_sp", 0.3, 3.0, 10.0), FROM_PRETRAINED),
     "dropout": Technique("regularisation", (*NODES, "lastfm-gcn"), each("recipe.dropout", 0.3, 0.6, 0.8)),
     "row_dropout": Technique("regularisation", (*LINKS, *TRIPLES), each("row_dropout", 0.1, 0.3, 0.5)),
     "edge_dropout": Technique(

@@ -27,7 +27,7 @@ import torch
 from scipy import stats
 
 from harness import arguments, finish
-from stories import STORIES, run
+from stories import OWN, STORIES, run
 from technique_list import TECHNIQUES, Technique
 
 SELECTION = (100, 101, 102)
@@ -60,7 +60,7 @@ def given(recipe: Any) -> dict[str, Any]:
 
 
 def trial(story: str, changes: dict[str, Any], seed: int, quick: bool) -> Trial:
-    own = STORIES[story].changes
+    own = {**OWN, **STORIES[story].changes}
     return Trial(story, tuple(sorted((k, v) for k, v in changes.items() if own.get(k) != v)), seed, quick)
 
 
