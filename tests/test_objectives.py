@@ -345,4 +345,5 @@ def test_an_option_takes_autograd_unless_the_kernels_are_known_to_obey_it():
     left = set(TrainConfig.names()) - FUSED
     which = {"freeze", "unfreeze", "layer_decay", "lr_table", "lora_rank", "adapter"}
     penalties = {"weight_decay_table", "l1", "l2", "n3", "l2_sp"}
-    assert left == {*which, *penalties, "row_dropout", "edge_dropout", "clip_norm", "precision"}
+    clips = {"clip_norm", "clip_value", "clip_rows"}
+    assert left == {*which, *penalties, *clips, "row_dropout", "edge_dropout", "accumulate", "precision"}

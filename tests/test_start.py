@@ -491,3 +491,15 @@ def test_adapters_come_along():
     start_from_model(model, other)
     assert model.encoder.adapter_width == 2
     np.testing.assert_array_equal(model.encode(), other.encode())
+
+
+def test_vectors_may_get_the_size_of_the_rows_they_replace():
+    model, vectors = gt.RotatE(dim=4).build(triples()), gt.Vectors(NAMES, 100 * drawn(12, 4))
+    before = snapshot(model)["encoder.weight"]
+    start_from(model, vectors, scale="own")
+    after = model.encoder.weight.detach()
+    factor = before.square().mean().sqrt() / torch.tensor(vectors.matrix).square().mean().sqrt()
+    torch.testing.assert_close(after, factor * torch.tensor(vectors.matrix))
+    torch.testing.assert_close(after.square().mean(), before.square().mean())
+    with pytest.raises(gt.ArgumentError, match="scale"):
+        start_from(model, vectors, scale="twice")

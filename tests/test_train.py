@@ -75,7 +75,7 @@ def same_weights(model, weights):
         {"schedule": "steps"},
         {"schedule": "exponential", "lr_end": 0.0},
         {"warmup": 1.5},
-        {"precision": "fp16"},
+        {"precision": "fp4"},
         {"seed": -1},
     ],
 )

@@ -62,6 +62,8 @@ class Batch:
         return replace(self, **own, negative=negative)
 
     def to(self, device: torch.device) -> Batch:
+        if self.source.device == device:
+            return self
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: v.to(device) for k, v in moved.items() if v is not None})
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields
 from graphtune.check import bad, chance, integer, number, one_of
 
 OPTIMIZERS = ("adamw", "adagrad", "sgd")
+TABLE_UPDATES = ("auto", "dense", "rows")
 SCHEDULES = ("constant", "cosine", "exponential", "linear", "plateau", "step")
 AVERAGES = ("none", "ema", "swa")
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp16", "fp8")
 SAVE_EVERY = 300.0
 """Seconds between checkpoints within an epoch, unless told otherwise."""
 
@@ -31,6 +32,10 @@ class TrainConfig:
             d * unfreeze of the steps on; 0 trains all from the first.
         optimizer: "adamw", "adagrad" or "sgd". Skip-gram and LINE have kernels of their own for plain "sgd" on the CPU:
             they step example by example, so `lr` is that of word2vec; any penalty, clipping or freezing turns them off.
+        table_updates: "dense" steps on whole tables. "rows" only on the rows that a batch touches, so that a step costs
+            those alone: moments and decay of the others rest (lazy Adam, as `torch.optim.SparseAdam`); for encoders
+            that read rows of tables alone, with objectives that do not read all nodes, without l2_sp. "auto" takes
+            "rows" for tables of a million rows and more where that is so, without decay of tables or "ema".
         weight_decay: decay of encoder and head weights (biases and norms are left alone); decoupled with "adamw".
         weight_decay_table: decay of embedding tables.
         l2_sp: decoupled pull of encoder and scorer back to the weights that training starts from (L2-SP: Li et al.,
@@ -51,6 +56,12 @@ class TrainConfig:
         plateau_patience, plateau_factor: "plateau" multiplies the rate by `plateau_factor` after so many validations in
             a row without gain.
         clip_norm: largest norm of the whole gradient; 0 for none.
+        clip_value: largest magnitude of each number of the gradient; 0 for none.
+        clip_rows: largest norm of each row of the gradients of embedding tables; 0 for none. Of several clippings
+            numbers come first, then rows, then the whole.
+        accumulate: parts in which each step is made, one after another, to save memory; loss and gradient are those of
+            the whole batch. Only what examples of a batch share among them, as batch norm does, they then share within
+            a part. Where memory runs out, parts are halved until they fit; `batch_size` stays.
         eval_every: epochs between validations.
         patience: validations without gain before stopping; 0 never stops early.
         lora_rank: train the encoder only through factors of this rank on its linear layers (LoRA: Hu et al., 2021),
@@ -64,7 +75,8 @@ class TrainConfig:
             Either holds one more copy of all weights, and reads and writes it: "ema" each step, "swa" each epoch.
         ema_decay: share that the exponential mean keeps a step; less in the first steps, (1 + n) / (10 + n) after n.
         swa_start: share of the run after which "swa" begins.
-        precision: "fp32", or "bf16" autocast.
+        precision: "fp32"; "bf16" or "fp16" autocast, the latter with a scaled loss; or "fp8", products of matrices in
+            eight bits (forward e4m3, gradients e5m2, a scale a matrix). Weights are float32 in all.
         deterministic: one thread in the lock-free kernels and torch's deterministic algorithms.
         device: "auto", "cpu", "cuda" or a torch device name.
         seed: of every random choice.
@@ -80,6 +92,7 @@ class TrainConfig:
     freeze: str = ""
     unfreeze: float = 0.0
     optimizer: str = "adamw"
+    table_updates: str = "auto"
     weight_decay: float = 0.0
     weight_decay_table: float = 0.0
     l2_sp: float = 0.0
@@ -98,6 +111,9 @@ class TrainConfig:
     plateau_patience: int = 3
     plateau_factor: float = 0.5
     clip_norm: float = 0.0
+    clip_value: float = 0.0
+    clip_rows: float = 0.0
+    accumulate: int = 1
     eval_every: int = 1
     patience: int = 10
     lora_rank: int = 0
@@ -114,7 +130,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         who = "TrainConfig"
-        for name in ("epochs", "batch_size", "eval_every", "plateau_patience"):
+        for name in ("epochs", "batch_size", "accumulate", "eval_every", "plateau_patience"):
             integer(name, who, getattr(self, name), 1)
         for name in ("patience", "seed", "lora_rank", "adapter"):
             integer(name, who, getattr(self, name), 0)
@@ -123,6 +139,8 @@ class TrainConfig:
             if getattr(self, name) is not None:
                 number(name, who, getattr(self, name), 0)
         for name in ("weight_decay", "weight_decay_table", "l2_sp", "l1", "l2", "n3", "clip_norm"):
+            number(name, who, getattr(self, name), 0)
+        for name in ("clip_value", "clip_rows"):
             number(name, who, getattr(self, name), 0)
         number("layer_decay", who, self.layer_decay, 0, 1, open_low=True)
         number("unfreeze", who, self.unfreeze, 0, 1)
@@ -141,6 +159,7 @@ class TrainConfig:
         number("cycle_growth", who, self.cycle_growth, 1, 100)
         number("step_every", who, self.step_every, 0, 1, open_low=True)
         one_of("optimizer", who, self.optimizer, OPTIMIZERS)
+        one_of("table_updates", who, self.table_updates, TABLE_UPDATES)
         one_of("schedule", who, self.schedule, SCHEDULES)
         one_of("average", who, self.average, AVERAGES)
         one_of("precision", who, self.precision, PRECISIONS)

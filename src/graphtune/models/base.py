@@ -33,12 +33,14 @@ class Encoder(nn.Module, ABC):
         dim: D.
         num_nodes: N.
         in_kernels: whether the fused steps know it: rows of a table `weight` and nothing more.
+        reads_rows: whether the embeddings of some nodes read the rows of these alone.
         adapter_width: of the adapters behind the layers; 0 without.
     """
 
     dim: int
     num_nodes: int
     in_kernels = False
+    reads_rows = False
     adapter_width = 0
 
     @abstractmethod
@@ -101,6 +103,11 @@ class Scorer(nn.Module):
     def cross(self, query: Tensor, key: Tensor) -> Tensor:
         """[n, Q] x [m, Q] -> [n, m] scores, each with each."""
         return query @ key.T
+
+    @property
+    def is_product(self) -> bool:
+        """Whether `cross` is the product of queries and keys and nothing more."""
+        return getattr(self.cross, "__func__", None) is Scorer.cross
 
     def modulus(self, rows: Tensor) -> Tensor:
         """What penalties act on: the rows themselves, or the moduli of complex rows."""
@@ -283,8 +290,9 @@ class Model(nn.Module):
     def rows(self, *nodes: Tensor) -> list[Tensor]:
         """Embeddings of several index tensors in one pass of the encoder, each [..., D], as losses read them."""
         flat = torch.cat([n.reshape(-1) for n in nodes])
-        parts = self.drop(self.encoder(flat)).split([n.numel() for n in nodes])
-        return [part.view(*n.shape, self.dim) for part, n in zip(parts, nodes)]
+        z = self.drop(self.encoder(flat))
+        parts = z.split([n.numel() for n in nodes])
+        return [part if n.ndim == 1 else part.view(*n.shape, z.shape[1]) for part, n in zip(parts, nodes)]
 
     def rows_and_all(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of `nodes` [n] and of all nodes in one pass of the encoder, [n, D] and [N, D], as `rows`."""

@@ -23,7 +23,13 @@ from graphtune.models.adapters import Adapter
 from graphtune.models.base import Encoder, Model, Scorer, check_recipe
 from graphtune.models.edgedrop import EdgeDropout
 from graphtune.models.lookup import Dot, Lookup, Projected
-from graphtune.models.propagation import symmetric_weights, to_torch_csr, with_self_loops, with_values
+from graphtune.models.propagation import (
+    sparse_in_float32,
+    symmetric_weights,
+    to_torch_csr,
+    with_self_loops,
+    with_values,
+)
 from graphtune.objectives import EdgeProximity
 from graphtune.sampling import EdgeSampler, Negatives
 
@@ -89,7 +95,9 @@ class GNN(Encoder):
         for number, convolution in enumerate(self.convolutions):
             if number:
                 x = F.relu(x)
-            x = convolution(_dropout(x, self.dropout, self.training), *edges)
+            x = _dropout(x, self.dropout, self.training)
+            with sparse_in_float32(x):
+                x = convolution(x, *edges)
             if self.adapter_width:
                 x = convolution.get_submodule("adapter")(x)
         return x if nodes is None else F.embedding(nodes, x)

@@ -82,6 +82,8 @@ def extended(graph: Graph, most: int) -> Graph:
 class Halves(Encoder):
     """A first-order and a second-order table; an embedding is both rows, each of length 1, side by side."""
 
+    reads_rows = True
+
     def __init__(self, num_nodes: int, dim: int, seed: int = 0, dtype: str = "float32"):
         super().__init__()
         self.num_nodes, self.dim = num_nodes, dim

@@ -21,9 +21,14 @@ class Lookup(Encoder):
         scale: rows start uniform in +-scale; word2vec's 0.5 / D where None.
         seed: of the start.
         dtype: of the table, one of `TABLE_DTYPES`; embeddings are float32 whatever it is.
+
+    Attributes:
+        sparse: whether the gradient is sparse where rows are read; set by the engine.
     """
 
     in_kernels = True
+    reads_rows = True
+    sparse = False
 
     def __init__(self, num_nodes: int, dim: int, scale: float | None = None, seed: int = 0, dtype: str = "float32"):
         super().__init__()
@@ -31,7 +36,7 @@ class Lookup(Encoder):
         self.weight = nn.Parameter(uniform(num_nodes, dim, 0.5 / dim if scale is None else scale, seed, dtype))
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
-        return _rows(self.weight, nodes)
+        return _rows(self.weight, nodes, self.sparse)
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -53,16 +58,20 @@ class Context(Scorer):
         scale: rows start uniform in +-scale; word2vec's 0 by default.
         seed: of the start.
         dtype: of the table, one of `TABLE_DTYPES`; keys are float32 whatever it is.
+
+    Attributes:
+        sparse: as in `Lookup`.
     """
 
     in_kernels = True
+    sparse = False
 
     def __init__(self, num_nodes: int, dim: int, scale: float = 0.0, seed: int = 0, dtype: str = "float32"):
         super().__init__()
         self.weight = nn.Parameter(uniform(num_nodes, dim, scale, seed, dtype))
 
     def key(self, z: Tensor, nodes: Tensor | None = None) -> Tensor:
-        return _rows(self.weight, nodes)
+        return _rows(self.weight, nodes, self.sparse)
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -98,6 +107,6 @@ def uniform(rows: int, dim: int, scale: float, seed: int, dtype: str = "float32"
     return table.uniform_(-scale, scale, generator=generator(seed))
 
 
-def _rows(table: Tensor, nodes: Tensor | None) -> Tensor:
-    rows = table if nodes is None else F.embedding(nodes, table)
+def _rows(table: Tensor, nodes: Tensor | None, sparse: bool) -> Tensor:
+    rows = table if nodes is None else F.embedding(nodes, table, sparse=sparse)
     return rows.float() if rows.dtype == torch.bfloat16 else rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,19 @@ class SymmetricProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, x: Tensor) -> Tensor:
         ctx.matrix = matrix
-        return matrix @ x
+        with sparse_in_float32(matrix):
+            return matrix @ x
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
         return None, ctx.matrix @ grads[0].contiguous()
+
+
+def sparse_in_float32(x: Tensor) -> AbstractContextManager[Any]:
+    """Within, what a sparse `x` enters is float32 whatever the precision: torch has no such products in 16 bits."""
+    kind = x.device.type
+    lowered = x.layout == torch.sparse_csr and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if lowered else nullcontext()
 
 
 def normalised_adjacency(graph: Graph) -> sp.csr_array:

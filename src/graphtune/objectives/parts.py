@@ -40,8 +40,8 @@ def table(parameter: Tensor) -> np.ndarray:
 
 
 def factors(model: Any, batch: Batch, source: Tensor, key: Tensor) -> tuple[Tensor, ...]:
-    relation = getattr(model.scorer, "relation", None)
     rows = [source, key]
-    if relation is not None and batch.relation is not None:
-        rows.append(F.embedding(batch.relation, relation))
-    return tuple(model.scorer.modulus(x) for x in rows)
+    if batch.relation is not None and hasattr(model.scorer, "relation"):
+        rows.append(F.embedding(batch.relation, model.scorer.relation))
+    modulus = model.scorer.modulus
+    return tuple(modulus(x) for x in rows)

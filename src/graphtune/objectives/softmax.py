@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from graphtune.batch import Batch
 from graphtune.objectives.base import Losses
+from graphtune.objectives.entropy import can_form, full_entropy, sampled_entropy
 from graphtune.objectives.parts import factors, noise_scores, pair_and_noise
 
 
@@ -32,10 +33,13 @@ class SampledSoftmax:
         query, key, noise, factors = pair_and_noise(model, batch)
         if self.normalize:
             query, key, noise = (F.normalize(x, dim=-1) for x in (query, key, noise))
-        positive = model.scorer.pair(query, key) / self.temperature
+        positive, negative = model.scorer.pair(query, key) / self.temperature, batch.own_negative()
+        if can_form(model.scorer, query, noise):
+            query = query / self.temperature
+            return Losses(sampled_entropy(query, noise, positive, negative, batch.target), factors)
         wrong = noise_scores(model, query, noise) / self.temperature
         lowest = torch.finfo(wrong.dtype).min  # infinity would make the gradient of a fully masked row NaN
-        wrong = wrong.masked_fill(batch.own_negative() == batch.target[:, None], lowest)
+        wrong = wrong.masked_fill(negative == batch.target[:, None], lowest)
         return Losses(torch.logaddexp(positive, wrong.logsumexp(1)) - positive, factors)
 
 
@@ -53,13 +57,17 @@ class OneVsAll:
     label_smoothing: float = 0.0
     first: int = 0
     last: int | None = None
+    reads_all = True
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
         assert batch.target is not None
         source, z = model.rows_and_all(batch.source)
         keys = model.scorer.key(z, None)
-        scores = model.scorer.cross(model.scorer.query(source, batch.relation), keys[self.first : self.last])
-        values = F.cross_entropy(
-            scores, batch.target - self.first, reduction="none", label_smoothing=self.label_smoothing
-        )
+        query, answers = model.scorer.query(source, batch.relation), keys[self.first : self.last]
+        target, smoothing = batch.target - self.first, self.label_smoothing
+        if can_form(model.scorer, query, answers):
+            values = full_entropy(query, answers, target, smoothing)
+        else:
+            scores = model.scorer.cross(query, answers)
+            values = F.cross_entropy(scores, target, reduction="none", label_smoothing=smoothing)
         return Losses(values, factors(model, batch, source, F.embedding(batch.target, keys)))

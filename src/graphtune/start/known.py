@@ -16,7 +16,12 @@ from graphtune.vectors import Vectors, names_of
 
 
 def start_from(
-    model: Model, vectors: Vectors, missing: str = "neighbours", resize: str = "project", seed: int = 0
+    model: Model,
+    vectors: Vectors,
+    missing: str = "neighbours",
+    resize: str = "project",
+    seed: int = 0,
+    scale: str = "keep",
 ) -> StartReport:
     """Set the rows of a model's source-side tables to known vectors, matched by id.
 
@@ -31,18 +36,26 @@ def start_from(
         resize: "project" makes vectors of another dim fit: fewer columns keep dot products best (the leading right
             singular vectors), more get a small random tail. "refuse" raises.
         seed: of the tail.
+        scale: "own" multiplies the vectors by the one number that gives them the root mean square of the rows they
+            replace, for scores that need numbers of a size: distances (TransE, RotatE), products of three (ComplEx).
+            "keep" leaves them as they are.
 
     Raises:
         ArgumentError: the model has no table of node embeddings, the dims differ and are to be refused, or a vector is
             not finite.
     """
-    how = How("start_from", missing, resize, seed)
+    how = How("start_from", missing, resize, seed, scale)
     piece = Piece(encoder_tables(model, how.who), np.asarray(vectors.matrix, dtype=np.float32))
     return put_rows(model, rows_of(model.ids, vectors.ids, vectors.kinds), [piece], how)
 
 
 def start_from_model(
-    model: Model, other: Model, missing: str = "neighbours", resize: str = "project", seed: int = 0
+    model: Model,
+    other: Model,
+    missing: str = "neighbours",
+    resize: str = "project",
+    seed: int = 0,
+    scale: str = "keep",
 ) -> StartReport:
     """Take over a pretrained model of the same or another recipe, over the same or another graph.
 
@@ -53,11 +66,12 @@ def start_from_model(
         model: changed in place.
         other: left as it is.
         missing, resize, seed: as for `start_from`; with "refuse" a weight of another shape is an error, too.
+        scale: as for `start_from`, where embeddings are taken; weights of the same encoder are kept as they are.
 
     Raises:
         ArgumentError: no weight of `other` has a place, or what `start_from` raises.
     """
-    how = How("start_from_model", missing, resize, seed)
+    how = How("start_from_model", missing, resize, seed, scale)
     rows = rows_of(model.ids, *names_of(other.ids))
     if not _same_encoder(model, other):
         names, source = encoder_tables(model, how.who), other.embeddings()
@@ -65,6 +79,7 @@ def start_from_model(
         return put_rows(model, rows, [_piece(names, source, target)], how)
     if other.encoder.adapter_width and not model.encoder.adapter_width:
         model.encoder.add_adapters(other.encoder.adapter_width)
+    how = replace(how, scale="keep")
     theirs = other.table_parameters()
     weights = {name: p for name, p in other.named_parameters() if name not in theirs and not name.startswith("heads.")}
     copies, skipped = find_copies(model, weights, _relations(model, other), how)

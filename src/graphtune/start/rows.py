@@ -23,6 +23,7 @@ from graphtune.start.resize import dealt, resized
 
 MISSING = ("neighbours", "random")
 RESIZE = ("project", "refuse")
+SCALES = ("keep", "own")
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,19 @@ class How:
         missing: one of `MISSING`.
         resize: one of `RESIZE`.
         seed: of random columns.
+        scale: one of `SCALES`.
     """
 
     who: str
     missing: str = "neighbours"
     resize: str = "project"
     seed: int = 0
+    scale: str = "keep"
 
     def __post_init__(self) -> None:
         one_of("missing", self.who, self.missing, MISSING)
         one_of("resize", self.who, self.resize, RESIZE)
+        one_of("scale", self.who, self.scale, SCALES)
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,9 @@ def _columns(model: Model, rows: np.ndarray, piece: Piece, how: How) -> dict[str
         fix = f"Build the model with {given} numbers a node, or let them be projected."
         raise bad("vectors", how.who, f"of dim {sum(widths)}, as the model", given, fix)
     sides = resized(sides, sum(widths), how.seed)
+    if how.scale == "own":
+        own = np.concatenate([to_numpy(tables[name]).ravel() for name in piece.tables])
+        sides = [side * (_size(own) / max(_size(sides[0]), 1e-30)) for side in sides]
     whole = given == sum(widths) and not piece.falling  # they may be of such a model: its tables side by side
     columns = np.split(np.arange(given), np.cumsum(widths)[:-1]) if whole else dealt(widths)
     placed = {}
@@ -166,6 +173,11 @@ def _columns(model: Model, rows: np.ndarray, piece: Piece, how: How) -> dict[str
                 placed[table] = np.zeros((len(tables[table]), len(column)), dtype=np.float32)
                 placed[table][rows[at]] = side[:, column]
     return placed
+
+
+def _size(numbers: np.ndarray) -> float:
+    """Their root mean square."""
+    return float(np.sqrt(np.mean(np.square(numbers, dtype=np.float64)))) if numbers.size else 0.0
 
 
 def _fill(graph: Graph, known: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:

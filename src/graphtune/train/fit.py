@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from graphtune.check import GraphtuneError, bad, integer, number
+from graphtune.check import bad, integer, number
 from graphtune.config import SAVE_EVERY, TrainConfig
 from graphtune.models.base import Model
 from graphtune.sampling import Sampler
 from graphtune.train.average import Average, make_average
 from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.failure import TrainingError
 from graphtune.train.groups import learning
 from graphtune.train.hold import fingerprint
 from graphtune.train.loggers import Logger
@@ -24,10 +26,6 @@ from graphtune.train.progress import Reporter, say
 from graphtune.train.schedule import Clock, clock, count_reductions
 from graphtune.train.state import Best, Chance, Keeper, Machine, Part, Place, Plan, Start
 from graphtune.train.steps import Step, make_step
-
-
-class TrainingError(GraphtuneError, RuntimeError):
-    """Training cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,8 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
         run: checkpoints, loggers and progress.
 
     Raises:
-        TrainingError: the loss is no longer finite; the last checkpoint stays.
+        TrainingError: the loss or its gradient is no longer finite, or memory does not hold the smallest part of a
+            step; the last checkpoint stays.
         ArgumentError: there is nothing to learn from, every weight is frozen, or an option does not fit the model or
             the task.
         DataError: the checkpoint belongs to another run, all are damaged, another process is at work in their
@@ -117,49 +116,68 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     if training.sampler.num_batches == 0:
         raise bad("training", "fit", "something to learn from: edges or labelled nodes", "none")
     torch.manual_seed(config.seed)
-    model.to(_device(config.device))
+    device = _device(config.device)
+    model.to(device)
     place, best = Place(), Best(training.monitor, config.patience)
     count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
     total = config.epochs * training.sampler.num_batches
-    with numeric_mode(config.deterministic), learning(model, config):
-        step = make_step(model, training.objective, config, training.fixed)
+    tell = partial(say, quiet=run.quiet)
+    keeper = Keeper(run.checkpoints, run.save_every, run.save_steps)
+    reporter = Reporter(training.name, total, run.quiet)
+    with numeric_mode(config.deterministic), learning(model, config), keeper, reporter:
+        step = make_step(model, training.objective, config, training.fixed, tell)
         average = make_average(model, config)
         parts = _parts(model, step, place, best, average, training, config, run)
-        with Keeper(run.checkpoints, parts, run.save_every, run.save_steps) as keeper:
-            keeper.begin(run.resume, lambda text: say(text, run.quiet))
-            for logger in run.loggers:
-                logger.begin(place.history)
-            with Reporter(training.name, total, place.step, run.quiet) as reporter:
-                while place.epoch < config.epochs and not best.out_of_patience:
-                    place.begin_epoch()
-                    lowered = count_reductions(config, place.history, training.monitor)
-                    model.train()
-                    for batch in training.sampler.batches(place.epoch, place.batch):
-                        keeper.between_steps(place.step)
-                        now = clock(config, place.step, total, place.epoch, lowered)
-                        loss = step(batch.to(model.device), now)
-                        _check_finite(loss, now, training, config)
-                        place.advance(loss)
-                        average.after_step()
-                        reporter.advance(loss, batch)
-                    row = place.end_epoch(config.lr * clock(config, place.step, total, place.epoch, lowered).rate)
-                    average.after_epoch(place.step / total)
-                    due = place.epoch % config.eval_every == 0 or place.epoch == config.epochs
-                    if due and training.validate is not None:
-                        _check_weights(model, place, training, config)
-                        with average.shown():
-                            row |= training.validate(model)
-                            best.update(row, model)
-                    row["seconds"] = place.seconds()
-                    reporter.metrics(row, training.monitor)
-                    for logger in run.loggers:
-                        logger.log(row)
-                    if due:
-                        keeper.save(place.step)
+        keeper.begin(parts, run.resume, tell)
+        for logger in run.loggers:
+            logger.begin(place.history)
+        reporter.begin(place.step)
+        while place.epoch < config.epochs and not best.out_of_patience:
+            place.begin_epoch()
+            lowered = count_reductions(config, place.history, training.monitor)
+            model.train()
+            for batch in training.sampler.batches(place.epoch, place.batch):
+                keeper.between_steps(place.step)
+                now = clock(config, place.step, total, place.epoch, lowered)
+                loss = step(batch.to(device), now)
+                _check_finite(loss, now, training, config)
+                place.advance(loss)
+                average.after_step()
+                reporter.advance(loss, batch)
+            place.end_epoch(config.lr * clock(config, place.step, total, place.epoch, lowered).rate)
+            average.after_epoch(place.step / total)
+            due = place.epoch % config.eval_every == 0 or place.epoch == config.epochs
+            if due:
+                _validate(model, training, config, place, best, average)
+            _tell(place, training.monitor, reporter, run.loggers)
+            if due:
+                keeper.save(place.step)
         average.put_into()
         best.put_into(model)
     model.eval()
     return Result(model, place.history, config, best.epoch or place.epoch, best.out_of_patience)
+
+
+def _validate(
+    model: Model, training: Training, config: TrainConfig, place: Place, best: Best, average: Average
+) -> None:
+    """Score the weights, or their mean, into the last row of the history, and keep them if they are the best."""
+    if training.validate is None:
+        return
+    _check_weights(model, place, training, config)
+    row = place.history[-1]
+    with average.shown():
+        row |= training.validate(model)
+        best.update(row, model)
+
+
+def _tell(place: Place, monitor: str | None, reporter: Reporter, loggers: tuple[Logger, ...]) -> None:
+    """Show and log the epoch that has ended."""
+    row = place.history[-1]
+    row["seconds"] = place.seconds()
+    reporter.metrics(row, monitor)
+    for logger in loggers:
+        logger.log(row)
 
 
 def _parts(

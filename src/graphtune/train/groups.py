@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,17 +25,19 @@ class Group:
         peak: their learning rate at the peak of the schedule.
         decay: their weight decay.
         depth: layers above theirs, where layers are unfrozen one by one; else 0.
+        by_rows: whether they are tables of which only touched rows are updated.
         parameters: by name.
     """
 
     peak: float
     decay: float
     depth: int = 0
+    by_rows: bool = False
     parameters: dict[str, nn.Parameter] = field(default_factory=dict)
 
 
-def parameter_groups(model: Model, config: TrainConfig) -> list[Group]:
-    """The weights to train. Left out, and so frozen: a rate of 0, a name that `config.freeze` matches, weights that
+def parameter_groups(model: Model, config: TrainConfig, by_rows: Collection[str] = ()) -> list[Group]:
+    """The weights to train, the tables named in `by_rows` apart. Left out, and so frozen: a rate of 0, a name that `config.freeze` matches, weights that
     ask for no gradient.
 
     The rate falls by `config.layer_decay` with each layer below the top (Howard & Ruder, 2018). Biases and other
@@ -48,12 +50,12 @@ def parameter_groups(model: Model, config: TrainConfig) -> list[Group]:
     frozen = matching("freeze", "TrainConfig", config.freeze, named)
     tables, depths = set(model.table_parameters()), layer_depths(model)
     _check_unfreezing(config, max(depths.values()))
-    groups: dict[tuple[float, float, int], Group] = {}
+    groups: dict[tuple[float, float, int, bool], Group] = {}
     for name, parameter in named.items():
         lr, decay = _rate_and_decay(name, parameter, tables, config)
         peak = lr * config.layer_decay ** depths[name]
         if peak > 0 and parameter.requires_grad and name not in frozen:
-            key = (peak, decay, depths[name] if config.unfreeze else 0)
+            key = (peak, decay, depths[name] if config.unfreeze else 0, name in by_rows)
             groups.setdefault(key, Group(*key)).parameters[name] = parameter
     return list(groups.values())
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from graphtune.check import bad
 from graphtune.models.base import Model
 from graphtune.train.groups import Group
+from graphtune.train.rowwise import without
 
 
 class FixedRows:
@@ -38,17 +39,24 @@ class FixedRows:
             raise bad("fixed", "fit", f"rows from 0 to {model.graph.num_nodes - 1}", chosen[[0, -1]].tolist())
         self.rows = torch.from_numpy(chosen).to(model.device)
         self.kept = [table.detach()[self.rows] for table in self.tables]
+        self.held = torch.zeros(model.graph.num_nodes, dtype=torch.bool, device=model.device)
+        self.held[self.rows] = True
 
     def clear_gradients(self) -> None:
         """Before clipping and the step."""
         for table in self.tables:
-            if table.grad is not None:
+            if table.grad is None:
+                continue
+            if table.grad.is_sparse:
+                table.grad = without(table.grad, self.held)
+            else:
                 table.grad.index_fill_(0, self.rows, 0)
 
     def put_back(self) -> None:
-        """After the step."""
+        """After the step, which leaves rows alone that a sparse gradient does not have."""
         for table, kept in zip(self.tables, self.kept):
-            table.detach().index_copy_(0, self.rows, kept)
+            if table.grad is None or not table.grad.is_sparse:
+                table.detach().index_copy_(0, self.rows, kept)
 
 
 class Anchor:

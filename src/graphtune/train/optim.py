@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.train.groups import Group
+from graphtune.train.rowwise import RowAdagrad, RowAdam, RowSGD
+
+Groups = list[dict[str, Any]]
 
 
-def make_optimizer(groups: Sequence[Group], config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimiser that the configuration names; fused implementations throughout.
+def make_optimizer(groups: Sequence[Group], config: TrainConfig) -> torch.optim.Optimizer | Mixed:
+    """The optimiser that the configuration names; fused implementations throughout, groups in the given order.
 
     Raises:
         ArgumentError: there is nothing to train.
@@ -25,8 +29,49 @@ def make_optimizer(groups: Sequence[Group], config: TrainConfig) -> torch.optim.
     learning = [
         {"params": list(g.parameters.values()), "lr": g.peak, "peak": g.peak, "weight_decay": g.decay} for g in groups
     ]
+    if not any(group.by_rows for group in groups):
+        return _dense(learning, config)
+    dense = [own for own, group in zip(learning, groups) if not group.by_rows]
+    by_rows = [own for own, group in zip(learning, groups) if group.by_rows]
+    optimizers = {"rows": _by_rows(by_rows, config)} | ({"dense": _dense(dense, config)} if dense else {})
+    return Mixed(optimizers, ["rows" if group.by_rows else "dense" for group in groups])
+
+
+class Mixed:
+    """Optimisers of different groups as one.
+
+    Args:
+        optimizers: by name.
+        names: of the optimiser of each group, in the order of the groups; those of one optimiser are in its own order.
+    """
+
+    def __init__(self, optimizers: dict[str, torch.optim.Optimizer], names: Sequence[str]):
+        self.optimizers = optimizers
+        self.places = [(name, names[:at].count(name)) for at, name in enumerate(names)]
+
+    @property
+    def param_groups(self) -> Groups:
+        return [self.optimizers[name].param_groups[at] for name, at in self.places]
+
+    def step(self) -> None:
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[name])
+
+
+def _dense(groups: Groups, config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(learning, fused=True)
+        return torch.optim.AdamW(groups, fused=True)
     if config.optimizer == "adagrad":
-        return torch.optim.Adagrad(learning, fused=True)
-    return torch.optim.SGD(learning, fused=True)
+        return torch.optim.Adagrad(groups, fused=True)
+    return torch.optim.SGD(groups, fused=True)
+
+
+def _by_rows(groups: Groups, config: TrainConfig) -> torch.optim.Optimizer:
+    return {"adamw": RowAdam, "adagrad": RowAdagrad, "sgd": RowSGD}[config.optimizer](groups)

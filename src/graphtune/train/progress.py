@@ -28,14 +28,12 @@ class Reporter:
     Args:
         name: what is being done.
         total: steps in all.
-        done: steps that an earlier run has made.
         quiet: show nothing.
     """
 
-    def __init__(self, name: str, total: int, done: int = 0, quiet: bool = False):
-        self.name, self.total, self.done, self.first = name, total, done, done
-        self.start = self.warm = time.monotonic()
-        self.next_line = self.start + FIRST_LINE
+    def __init__(self, name: str, total: int, quiet: bool = False):
+        self.name, self.total = name, total
+        self.done = self.first = 0
         self.examples, self.unit = 0, ""
         self.note = ""
         self.loss = 0.0
@@ -44,14 +42,20 @@ class Reporter:
         self.bar = _bar() if live else None
 
     def __enter__(self) -> Reporter:
-        if self.bar is not None:
-            self.bar.start()
-            self.task = self.bar.add_task(self.name, total=self.total, completed=self.done, note="")
         return self
 
     def __exit__(self, *error: object) -> None:
         if self.bar is not None:
             self.bar.stop()
+
+    def begin(self, done: int) -> None:
+        """Start, after the steps that an earlier run has made."""
+        self.done = self.first = done
+        self.start = self.warm = time.monotonic()
+        self.next_line = self.start + FIRST_LINE
+        if self.bar is not None:
+            self.bar.start()
+            self.task = self.bar.add_task(self.name, total=self.total, completed=done, note="")
 
     def advance(self, loss: float, batch: Batch | WalkBatch) -> None:
         """One more step, on `batch`, with this loss."""

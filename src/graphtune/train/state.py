@@ -35,35 +35,38 @@ class Keeper:
 
     Args:
         store: where, or None to save nothing.
-        parts: by the name under which they are saved, in the order in which they are restored.
         seconds: save between two steps when this much time has passed since the last time; 0 for never.
         steps: save between two steps after every so many; 0 for never.
     """
 
-    def __init__(
-        self, store: str | Path | Checkpoints | None, parts: Mapping[str, Part], seconds: float = 0.0, steps: int = 0
-    ):
+    def __init__(self, store: str | Path | Checkpoints | None, seconds: float = 0.0, steps: int = 0):
         self.store = Checkpoints(store) if isinstance(store, str | Path) else store
-        self.parts, self.seconds, self.steps = parts, seconds, steps
+        self.parts: Mapping[str, Part] = {}
+        self.seconds, self.steps = seconds, steps
         self.saved_at, self.saved_step = time.monotonic(), 0
 
     def __enter__(self) -> Keeper:
-        if self.store is not None:
-            self.store.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.store is not None:
+        if self.store is not None and self.parts:
             self.store.__exit__(*error)
 
-    def begin(self, resume: bool, say: Callable[[str], None]) -> None:
-        """Restore the newest whole checkpoint, or clear those of earlier runs away.
+    def begin(self, parts: Mapping[str, Part], resume: bool, say: Callable[[str], None]) -> None:
+        """Take the store, and restore the newest whole checkpoint or clear those of earlier runs away.
+
+        Args:
+            parts: by the name under which they are saved, in the order in which they are restored.
+            resume: which of the two.
+            say: is told what is damaged.
 
         Raises:
-            DataError: the checkpoint is of another run, or none is whole.
+            DataError: another process has the store, the checkpoint is of another run, or none is whole.
         """
         if self.store is None:
             return
+        self.store.__enter__()
+        self.parts = parts
         if not resume:
             self.store.forget_after(-1)
             return

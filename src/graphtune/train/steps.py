@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.objectives import Fused, Losses, Objective
+from graphtune.train.accumulate import WHOLE, Parts, Share, Whole
+from graphtune.train.clip import Clip, gradients_of
 from graphtune.train.groups import parameter_groups, unfreeze
 from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
+from graphtune.train.precision import make_precision
+from graphtune.train.progress import say
+from graphtune.train.rowwise import tables_by_rows
 from graphtune.train.schedule import Clock
 
 _STEPPING = ("epochs", "batch_size", "lr", "optimizer", "eval_every", "patience")
 _RATES = ("schedule", "lr_end", "warmup", "cycles", "cycle_growth")
 _FALLS = ("step_every", "step_factor", "plateau_patience", "plateau_factor")
 _MEANS = ("average", "ema_decay", "swa_start")  # taken between two steps, of the tables that the step changed
+_TABLES = ("table_updates",)  # the kernels change touched rows, and of a mean all
 _WHOLE = ("deterministic", "device", "seed")
 _OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
 _OF_LORA = ("lora_alpha", "lora_targets")  # they say nothing without lora_rank
-FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
+FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_TABLES, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
 """The options that a fused step obeys, or that cannot concern it."""
+Tell = Callable[[str], None]
+"""What to do with a line for the user."""
 
 
 class Step(Protocol):
@@ -44,11 +53,21 @@ class Step(Protocol):
 class AutogradStep:
     """Loss, gradient, clipping, optimiser: the reference for every objective."""
 
-    def __init__(self, model: Model, objective: Objective, config: TrainConfig, fixed: np.ndarray | None = None):
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        config: TrainConfig,
+        fixed: np.ndarray | None = None,
+        tell: Tell = say,
+    ):
         self.model, self.objective, self.config = model, objective, config
-        self.groups = parameter_groups(model, config)
+        self.groups = parameter_groups(model, config, tables_by_rows(model, objective, config))
         self.optimizer = make_optimizer(self.groups, config)
         self.parameters = [p for group in self.groups for p in group.parameters.values()]
+        self.precision = make_precision(config.precision, model.device, tell)
+        self.parts = Parts(config.accumulate, tell)
+        self.clip = Clip(model.table_parameters().values(), config)
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
         model.row_dropout = config.row_dropout
         model.encoder.drop_edges(config.edge_dropout, config.seed, 0)
@@ -60,39 +79,52 @@ class AutogradStep:
             group["lr"] = group["peak"] * clock.rate
         if self.config.unfreeze:
             unfreeze(self.groups, self.config.unfreeze, clock)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(batch)
-        value = loss.item()
-        if value - value != 0:  # infinite or NaN: leave the weights as they are
-            return value
-        self._backward(loss)
-        self.fixed.clear_gradients()
-        if self.config.clip_norm:
-            nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
-        self.anchor.pull(self.optimizer.param_groups)
-        self.optimizer.step()
-        self.fixed.put_back()
-        return value
+        loss = self.parts.gradient(batch, self._clear, self._gradient)
+        if loss - loss == 0:  # else infinite or NaN: leave the weights as they are
+            self._update(clock)
+        return loss
 
-    def loss(self, batch: Any) -> Tensor:
+    def loss(self, batch: Any, share: Share | Whole = WHOLE) -> Tensor:
         """Weighted mean of the objective plus the penalties on the rows it used."""
-        bf16 = self.config.precision == "bf16"
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
+        with self.precision.computing:
             losses = self.objective(self.model, batch)
-        return reduce(losses, getattr(batch, "weight", None)) + penalty(losses.factors, self.config)
+        return share.of(reduce(losses, getattr(batch, "weight", None)), penalty(losses.factors, self.config))
+
+    def _clear(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def _gradient(self, batch: Any, share: Share | Whole) -> float:
+        loss = self.loss(batch, share)
+        value = loss.item()
+        if value - value == 0:
+            self._backward(loss)
+        return value
 
     def _backward(self, loss: Tensor) -> None:
         if loss.requires_grad:
-            loss.backward()
+            self.precision.backward(loss)
         elif not self.config.unfreeze:  # which may begin with layers that this loss does not read
             fix = "The weights that are not frozen do not enter the loss."
             raise bad("freeze", "TrainConfig", "such that the loss has something to train", self.config.freeze, fix)
 
+    def _update(self, clock: Clock) -> None:
+        self.fixed.clear_gradients()
+        gradients = gradients_of(self.parameters)
+        if gradients:
+            self.precision.unscale(self.optimizer)
+            if not self.precision.admits(self.clip(gradients), clock):
+                return
+        self.anchor.pull(self.optimizer.param_groups)
+        self.optimizer.step()
+        self.fixed.put_back()
+
     def state_dict(self) -> dict[str, Any]:
-        return self.optimizer.state_dict()
+        return {name: getattr(self, name).state_dict() for name in ("optimizer", "precision", "parts")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state)
+        for name, value in state.items():
+            getattr(self, name).load_state_dict(value)
 
 
 class FusedStep:
@@ -118,8 +150,13 @@ class FusedStep:
         pass
 
 
-def make_step(model: Model, objective: Any, config: TrainConfig, fixed: np.ndarray | None = None) -> Step:
-    """The fused step where it does all that the configuration asks, else autograd; `fixed` rows of tables stay."""
+def make_step(
+    model: Model, objective: Any, config: TrainConfig, fixed: np.ndarray | None = None, tell: Tell = say
+) -> Step:
+    """The fused step where it does all that the configuration asks, else autograd; `fixed` rows of tables stay.
+
+    Autograd gives `tell` a line where the device is slow in a precision, and where memory runs out.
+    """
     known = hasattr(objective, "update") and objective.can_update(model)
     if known and is_plain(config) and model.device.type == "cpu":
         return FusedStep(model, objective, config, fixed)
@@ -127,7 +164,7 @@ def make_step(model: Model, objective: Any, config: TrainConfig, fixed: np.ndarr
         fix = "Optimisers would lose their small steps in bfloat16."
         what = "float32 unless it trains by plain SGD on the CPU, without penalties or dropout"
         raise bad("table_dtype", type(model.recipe).__name__, what, "bfloat16", fix)
-    return AutogradStep(model, objective, config, fixed)
+    return AutogradStep(model, objective, config, fixed, tell)
 
 
 def is_plain(config: TrainConfig) -> bool:
