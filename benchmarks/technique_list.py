@@ -11,6 +11,7 @@ NODES = ("cora-gcn", "citeseer-gcn")
 FEWS = ("cora-few-gcn", "citeseer-few-gcn")
 TABLES = ("lastfm-deepwalk", "cora-deepwalk")
 TRIPLES = ("umls-complex", "nations-distmult")
+MIXED = ("cora-links-deepwalk", "cora-gcn", "umls-complex")
 FROM_RANDOM, FROM_PRETRAINED, FROM_KNOWN = ({"start": start} for start in ("random", "pretrained", "known"))
 
 
@@ -99,5 +100,11 @@ TECHNIQUES = {
         {"objective.temperature": 0.0},
     ),
     "clip_norm": Technique("numbers", (*LINKS, *TRIPLES), each("clip_norm", 0.01, 0.1, 1.0)),
-    "bf16": Technique("numbers", (LINKS[0], "cora-gcn", "umls-complex"), each("precision", "bf16"), saves=True),
+    "clip_value": Technique("numbers", (*LINKS, *TRIPLES), each("clip_value", 1e-4, 1e-3, 1e-2)),
+    "clip_rows": Technique("numbers", (*LINKS, *TRIPLES), each("clip_rows", 1e-3, 1e-2, 1e-1)),
+    "bf16": Technique("numbers", MIXED, each("precision", "bf16"), saves=True),
+    "fp16": Technique("numbers", MIXED, each("precision", "fp16"), saves=True),
+    "fp8": Technique("numbers", MIXED, each("precision", "fp8"), saves=True),
+    "accumulate": Technique("numbers", MIXED, each("accumulate", 2, 4), saves=True),
+    "row_sparse": Technique("numbers", (*LINKS, "lastfm-bprmf"), each("table_updates", "rows"), saves=True),
 }
