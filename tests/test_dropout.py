@@ -19,6 +19,7 @@ from graphtune.models import BPRMF, GAT, GCN, LINE, RECIPES, ComplEx, DeepWalk, 
 from graphtune.models.base import ClosedForm
 from graphtune.models.edgedrop import EdgeDropout
 from graphtune.models.propagation import symmetric_weights, with_self_loops
+from graphtune.models.views import View
 from graphtune.testing import checkerboard, equal, inverse_relations, two_cliques
 from graphtune.train.fit import Run, fit
 from graphtune.train.schedule import Clock
@@ -44,6 +45,12 @@ def small(name):
     recipe = RECIPES[name](dim=8, **options)
     sampler, objective = recipe.pretraining(graph, SHORT)
     return recipe.build(graph), objective, next(iter(sampler.batches(0)))
+
+
+def see(model, share, seed, step):
+    """Drop a share of the edges, as in a step of training."""
+    model.encoder.begin_view(View(edge_dropout=share, seed=seed), model.graph)
+    model.encoder.see(step, None)
 
 
 # ---- rows ---------------------------------------------------------------------------------------------------
@@ -190,18 +197,19 @@ def test_the_choice_is_of_seed_and_step_alone():
 @pytest.mark.parametrize("name", MESSENGERS)
 def test_edges_are_dropped_in_training_only(name):
     recipe, graph = MESSENGERS[name]
-    encoder = recipe.build(graph).encoder
+    model = recipe.build(graph)
+    encoder = model.encoder
     whole = encoder.eval()(None)
-    encoder.drop_edges(0.5, 0, 3)
+    see(model, 0.5, 0, 3)
     assert torch.equal(encoder(None), whole), "evaluation has all edges"
     encoder.train()
     third = encoder(None)
     assert not torch.equal(third, whole)
-    encoder.drop_edges(0.5, 0, 4)
+    see(model, 0.5, 0, 4)
     assert not torch.equal(encoder(None), third)
-    encoder.drop_edges(0.5, 0, 3)
+    see(model, 0.5, 0, 3)
     assert torch.equal(encoder(None), third)
-    encoder.drop_edges(0.0, 0, 3)
+    see(model, 0.0, 0, 3)
     assert torch.equal(encoder(None), whole)
 
 
@@ -210,8 +218,8 @@ def test_a_thinned_gnn_is_the_gnn_of_the_thinned_graph(name):
     """The same weights on a graph that has only the edges that stayed."""
     recipe, graph = MESSENGERS[name]
     model = recipe.build(graph).train()
-    model.encoder.drop_edges(0.4, 0, 1)
-    edges = model.encoder.thinned[0]
+    see(model, 0.4, 0, 1)
+    edges = model.encoder.seen[0]
     once = edges[:, edges[0] < edges[1]].numpy()
     assert 5 < once.shape[1] < graph.num_edges
     twin = recipe.build(graph.replace(edges=once)).train()
@@ -221,9 +229,10 @@ def test_a_thinned_gnn_is_the_gnn_of_the_thinned_graph(name):
 
 def test_a_thinned_lightgcn_by_hand():
     """Entries that stay are scaled by 1 / (1 - p), the matrix is symmetric, the gradient is that of dense autograd."""
-    encoder = LightGCN(dim=4, layers=2).build(checkerboard()).encoder.train()
-    encoder.drop_edges(0.25, 0, 1)
-    whole, thin = encoder.matrix.to_dense(), encoder.thinned.to_dense()
+    model = LightGCN(dim=4, layers=2).build(checkerboard())
+    encoder = model.encoder.train()
+    see(model, 0.25, 0, 1)
+    whole, thin = encoder.matrix.to_dense(), encoder.seen.to_dense()
     assert torch.equal(thin, thin.T)
     stays = thin != 0
     assert (stays.sum() / (whole != 0).sum()).item() == pytest.approx(0.75, abs=0.12)
@@ -239,12 +248,13 @@ def test_a_thinned_lightgcn_by_hand():
 
 
 def test_propagation_keeps_its_mean():
-    encoder = LightGCN(dim=4, layers=1).build(checkerboard()).encoder.train()
+    model = LightGCN(dim=4, layers=1).build(checkerboard())
+    encoder = model.encoder.train()
     whole = encoder.eval()(None).detach()
     encoder.train()
     mean = torch.zeros_like(whole)
     for step in range(400):
-        encoder.drop_edges(0.3, 0, step)
+        see(model, 0.3, 0, step)
         mean += encoder(None).detach() / 400
     assert (mean - whole).norm() < 0.1 * whole.norm()
 
@@ -267,10 +277,10 @@ def test_each_step_has_edges_of_its_own():
     batch, seen = next(iter(training.sampler.batches(0))), []
     for number in range(3):
         step(batch, Clock(step=number, total=3))
-        seen.append(model.encoder.thinned[0])
+        seen.append(model.encoder.seen[0])
     assert not any(a.shape == b.shape and torch.equal(a, b) for a, b in pairwise(seen))
     AutogradStep(model, training.objective, SHORT)
-    assert model.encoder.thinned is None, "the next run begins with all edges"
+    assert model.encoder.seen is None, "the next run begins with all edges"
 
 
 @pytest.mark.parametrize("options", [{"edge_dropout": 0.4}, {"edge_dropout": 0.4, "row_dropout": 0.3}])

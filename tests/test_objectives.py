@@ -345,5 +345,7 @@ def test_an_option_takes_autograd_unless_the_kernels_are_known_to_obey_it():
     left = set(TrainConfig.names()) - FUSED
     which = {"freeze", "unfreeze", "layer_decay", "lr_table", "lora_rank", "adapter"}
     penalties = {"weight_decay_table", "l1", "l2", "n3", "l2_sp"}
-    clips = {"clip_norm", "clip_value", "clip_rows"}
-    assert left == {*which, *penalties, *clips, "row_dropout", "edge_dropout", "accumulate", "precision"}
+    clips, others = {"clip_norm", "clip_value", "clip_rows"}, {"curriculum", "row_dropout", "accumulate", "precision"}
+    views = {"edge_dropout", "node_dropout", "feature_dropout", "edge_add", "subgraph"}
+    batches = {"mixup", "swap_weight"}
+    assert left == {*which, *penalties, *views, *batches, *clips, *others}

@@ -24,6 +24,11 @@ class Batch:
         relation: [B] int64; relation r read backwards is r + R.
         weight: [B] float32 weight of each example's loss.
         label: [B] int64 classes, [B, C] float32 indicators, or [B] float32 values.
+        known: [B, K] bool, which negatives are known positives of the example: no objective counts them.
+        log_q: float32, log of how often each negative is expected among the K, in the shape of `negative`.
+        mix_source: [B] int64 nodes whose embeddings and labels are mixed into those of `source`.
+        mix_label: of these, as `label`.
+        mix_share: [B] float32, how much of each mixture is of `source`.
     """
 
     unit: ClassVar[str] = "examples"
@@ -33,16 +38,33 @@ class Batch:
     relation: Tensor | None = None
     weight: Tensor | None = None
     label: Tensor | None = None
+    known: Tensor | None = None
+    log_q: Tensor | None = None
+    mix_source: Tensor | None = None
+    mix_label: Tensor | None = None
+    mix_share: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.source)
 
+    def nodes(self) -> Tensor:
+        """[n] int64, every node that an objective reads of it, repeats among them."""
+        named = self.source, self.target, self.negative, self.mix_source
+        return torch.cat([t.reshape(-1) for t in named if t is not None])
+
     def own_negative(self) -> Tensor:
         """[B, K] negatives of each example, or [K] where all share them."""
         assert self.negative is not None
-        if self.negative.ndim == 1 or len(self.negative) == len(self):
-            return self.negative
-        return self.negative.repeat_interleave(2, dim=0)[: len(self)]
+        return self._own(self.negative)
+
+    def own_log_q(self) -> Tensor | None:
+        """`log_q` in the shape of `own_negative`."""
+        return None if self.log_q is None else self._own(self.log_q)
+
+    def _own(self, values: Tensor) -> Tensor:
+        if values.ndim == 1 or len(values) == len(self):
+            return values
+        return values.repeat_interleave(2, dim=0)[: len(self)]
 
     def split(self, parts: int) -> list[Batch]:
         """The examples in up to `parts` batches of like size, in order; negatives shared by all go with each.
@@ -54,12 +76,16 @@ class Batch:
 
     def _slice(self, begin: int, end: int) -> Batch:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        own = {name: t[begin:end] for name, t in values.items() if t is not None and name != "negative"}
-        negative = self.negative
-        if negative is not None and negative.ndim == 2:
-            paired = len(negative) != len(self)
-            negative = negative[begin // 2 : -(-end // 2)] if paired else negative[begin:end]
-        return replace(self, **own, negative=negative)
+        given = {name: t for name, t in values.items() if t is not None}
+        return replace(self, **{name: self._cut(name, t, begin, end) for name, t in given.items()})
+
+    def _cut(self, name: str, values: Tensor, begin: int, end: int) -> Tensor:
+        if name not in ("negative", "log_q"):
+            return values[begin:end]
+        if values.ndim == 1:
+            return values
+        paired = len(values) != len(self)
+        return values[begin // 2 : -(-end // 2)] if paired else values[begin:end]
 
     def to(self, device: torch.device) -> Batch:
         if self.source.device == device:

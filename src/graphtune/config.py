@@ -42,10 +42,29 @@ class TrainConfig:
             2018), in place of a decay towards 0.
         l1, l2, n3: penalties on the embedding rows that a batch touches, a row and example:
             l1 * |z|_1, l2 * |z|_2^2, n3 * |z|_3^3 (N3: Lacroix et al., 2018).
+        curriculum: share of each batch that counts at first, the easiest by their losses, which rises to all of it by
+            the middle of the run (self-paced learning: Kumar et al., 2010); 0 for all from the first.
         row_dropout: chance of each number of the embedding rows that a loss reads to be 0, the others scaled up; apart
             from the dropout that a GNN or a head has of its own. Penalties see the rows as they are then.
         edge_dropout: chance of each edge to be left out of a step, for encoders that pass messages: GCN, GraphSAGE, GAT
             and LightGCN (DropEdge: Rong et al., 2020).
+        node_dropout: chance of each node to lose all its edges in a step, for the same encoders; it still sees itself
+            (GraphCL: You et al., 2020).
+        feature_dropout: chance of each column of a GNN's features to be 0 in a step, the others scaled up (GRACE: Zhu
+            et al., 2020).
+        edge_add: edges between similar nodes that messages pass over too, as a share of the edges, drawn anew each step
+            from the pairs nearest by cosine of the features; without features, of the embeddings at the start. All
+            pairs are compared, once.
+        subgraph: messages pass only among the nodes on random walks of this many steps from the nodes of the batch, as
+            in GraphSAINT (Zeng et al., 2020); 0 for the whole graph.
+        mixup: alpha of Beta(alpha, alpha), of which comes how much of each example is its own when embeddings and
+            labels are mixed before a head of nodes (Zhang et al., 2018; Wang et al., 2021); 0 for none.
+        swap: chance of an example to have one node, its source or target, and of a walk's node, to be replaced by a
+            similar node of its kind: the graph's synonyms, which need a model that has learned something. An example
+            made so may be wrong, or be an edge that is held out.
+        swap_nearest: how many nodes are similar enough, by cosine of the embeddings at the start; all pairs are
+            compared, once.
+        swap_weight: weight of the examples changed so beside 1 for the others; walks have none.
         schedule: "constant"; "cosine", "exponential" or "linear", from `lr` to `lr_end` * `lr`; "step" and "plateau",
             which fall by a factor now and then, never below `lr_end` * `lr`.
         lr_end: the last rate as a share of `lr` (exponential needs more than 0).
@@ -99,8 +118,17 @@ class TrainConfig:
     l1: float = 0.0
     l2: float = 0.0
     n3: float = 0.0
+    curriculum: float = 0.0
     row_dropout: float = 0.0
     edge_dropout: float = 0.0
+    node_dropout: float = 0.0
+    feature_dropout: float = 0.0
+    edge_add: float = 0.0
+    subgraph: int = 0
+    mixup: float = 0.0
+    swap: float = 0.0
+    swap_nearest: int = 5
+    swap_weight: float = 1.0
     schedule: str = "constant"
     lr_end: float = 0.0
     warmup: float = 0.0
@@ -132,7 +160,7 @@ class TrainConfig:
         who = "TrainConfig"
         for name in ("epochs", "batch_size", "accumulate", "eval_every", "plateau_patience"):
             integer(name, who, getattr(self, name), 1)
-        for name in ("patience", "seed", "lora_rank", "adapter"):
+        for name in ("patience", "seed", "subgraph", "lora_rank", "adapter"):
             integer(name, who, getattr(self, name), 0)
         number("lr", who, self.lr, 0, open_low=True)
         for name in ("lr_table", "lr_encoder", "lr_head"):
@@ -151,10 +179,14 @@ class TrainConfig:
         if self.lora_rank and self.adapter:
             raise bad("adapter", who, "0 where lora_rank is not", self.adapter)
         number("lr_end", who, self.lr_end, 0, 1, open_low=self.schedule == "exponential")
-        for name in ("warmup", "step_factor", "plateau_factor", "swa_start"):
+        for name in ("warmup", "step_factor", "plateau_factor", "swa_start", "curriculum"):
             number(name, who, getattr(self, name), 0, 1)
-        for name in ("row_dropout", "edge_dropout", "ema_decay"):
+        for name in ("row_dropout", "edge_dropout", "node_dropout", "feature_dropout", "ema_decay"):
             chance(name, who, getattr(self, name))
+        for name in ("edge_add", "swap", "swap_weight"):
+            number(name, who, getattr(self, name), 0, 1)
+        number("mixup", who, self.mixup, 0)
+        integer("swap_nearest", who, self.swap_nearest, 1)
         integer("cycles", who, self.cycles, 1, 100)
         number("cycle_growth", who, self.cycle_growth, 1, 100)
         number("step_every", who, self.step_every, 0, 1, open_low=True)

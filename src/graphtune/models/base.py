@@ -20,6 +20,7 @@ from graphtune.check import bad, integer, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
+from graphtune.models.views import View
 from graphtune.sampling import Sampler
 
 SIDES = ("source", "target")
@@ -47,14 +48,26 @@ class Encoder(nn.Module, ABC):
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         """Embeddings of `nodes` ([n] int64), [n, D]; of all nodes, [N, D], without."""
 
-    def drop_edges(self, share: float, seed: int, step: int) -> None:
-        """Leave a share of the edges out while training, until the next call; which is up to the seed and the step.
+    def begin_view(self, view: View, graph: Graph) -> None:
+        """Make ready to see the model's graph as `view` asks, and see all of it until `see` is called.
 
         Raises:
-            ArgumentError: the encoder passes no messages over edges, and the share is not 0.
+            ArgumentError: the view is one that the encoder cannot have.
         """
-        if share:
-            raise bad("edge_dropout", "TrainConfig", f"0 for {type(self).__name__}, which passes no messages", share)
+        view.refuse(("feature_dropout",), type(self).__name__, "reads no features")
+        view.refuse(tuple(view.asked), type(self).__name__, "passes no messages")
+
+    def see(self, step: int, batch: Any) -> None:
+        """While training, see the graph as the view has it in this step, until the next call."""
+
+    @torch.no_grad()
+    def judged(self) -> Tensor:
+        """[N, D] embeddings of all nodes as evaluation has them."""
+        was_training = self.training
+        self.eval()
+        z = self(None)
+        self.train(was_training)
+        return z
 
     @property
     def table_names(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphtune.check import one_of
@@ -41,18 +41,19 @@ class BPRMF:
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-3, eval_every=5, patience=8)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return pair_pretraining(graph, config, self.loss, self.negatives)
+        return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))
 
 
 def pair_pretraining(
-    graph: Graph, config: TrainConfig, loss: str, negatives: int, label_smoothing: float = 0.0
+    graph: Graph, config: TrainConfig, loss: str, negatives: Negatives, label_smoothing: float = 0.0
 ) -> tuple[EdgeSampler, Any]:
-    """Edges with the ranking loss by name; `label_smoothing` is for "full-softmax"."""
+    """Edges with the ranking loss by name: "bpr" with unknown negatives for each edge, "softmax" with those of a batch;
+    `label_smoothing` is for "full-softmax"."""
     if loss == "bpr":
-        how = Negatives(negatives, unknown=True)
+        how = replace(negatives, unknown=True)
         return EdgeSampler(graph, config.batch_size, how, seed=config.seed), BPR()
     if loss == "softmax":
-        how = Negatives(negatives, shared=True)
+        how = replace(negatives, shared=True)
         return EdgeSampler(graph, config.batch_size, how, seed=config.seed), SampledSoftmax()
     items = graph.ids.rows("item") if graph.is_bipartite_events else range(graph.num_nodes)
     sampler = EdgeSampler(graph, config.batch_size, seed=config.seed)

@@ -15,7 +15,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model, Scorer, check_recipe
 from graphtune.models.distmult import relation_rows
 from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
-from graphtune.sampling import EdgeSampler
+from graphtune.sampling import EdgeSampler, Negatives
 
 
 class ComplExScorer(Scorer):
@@ -78,4 +78,4 @@ class ComplEx:
         return bilinear_training()
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return triple_pretraining(graph, config, self.loss, self.negatives, margin=0.0)
+        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), margin=0.0)

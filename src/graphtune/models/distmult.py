@@ -13,7 +13,7 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Scorer, check_recipe, generator
 from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
-from graphtune.sampling import EdgeSampler
+from graphtune.sampling import EdgeSampler, Negatives
 
 
 def relation_rows(num_relations: int, dim: int, scale: float, seed: int) -> nn.Parameter:
@@ -71,4 +71,4 @@ class DistMult:
         return bilinear_training()
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return triple_pretraining(graph, config, self.loss, self.negatives, margin=0.0)
+        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), margin=0.0)

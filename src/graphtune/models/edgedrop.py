@@ -21,9 +21,17 @@ class EdgeDropout:
         names, self.edge = torch.unique(pair, return_inverse=True)
         self.num_edges = len(names)
 
-    def keep(self, share: float, seed: int, step: int) -> Tensor:
-        """[M] bool: each edge stays with chance 1 - share, drawn from the seed and the step alone."""
-        mixed = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator(self.edge.device).manual_seed(int(mixed))
-        stays = torch.rand(self.num_edges, generator=generator, device=self.edge.device) >= share
-        return stays[self.edge]
+    def keep(self, share: float, seed: int, step: int, *stream: int) -> Tensor:
+        """[M] bool: each edge stays with chance 1 - share, drawn from the seed, the step and the stream alone."""
+        return stays(self.num_edges, share, self.edge.device, seed, step, *stream)[self.edge]
+
+
+def stays(count: int, share: float, device: torch.device, *numbers: int) -> Tensor:
+    """[count] bool: each is true with chance 1 - share, drawn from the numbers alone."""
+    return torch.rand(count, generator=drawn_from(device, *numbers), device=device) >= share
+
+
+def drawn_from(device: torch.device, *numbers: int) -> torch.Generator:
+    """A generator on the device that is up to the numbers alone."""
+    mixed = np.random.SeedSequence(list(numbers)).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(mixed))

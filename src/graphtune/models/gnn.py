@@ -21,7 +21,6 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.adapters import Adapter
 from graphtune.models.base import Encoder, Model, Scorer, check_recipe
-from graphtune.models.edgedrop import EdgeDropout
 from graphtune.models.lookup import Dot, Lookup, Projected
 from graphtune.models.propagation import (
     sparse_in_float32,
@@ -30,6 +29,7 @@ from graphtune.models.propagation import (
     with_self_loops,
     with_values,
 )
+from graphtune.models.views import EdgeView, View, masked_columns, with_similar
 from graphtune.objectives import EdgeProximity
 from graphtune.sampling import EdgeSampler, Negatives
 
@@ -76,8 +76,10 @@ class GNN(Encoder):
             edge_index = with_self_loops(edge_index, graph.num_nodes)
             self.register_buffer("edge_weight", symmetric_weights(edge_index, graph.num_nodes), persistent=False)
         self.register_buffer("edge_index", edge_index, persistent=False)
-        self.edge_dropout: EdgeDropout | None = None
-        self.thinned: tuple[Tensor, ...] | None = None
+        self.view = View()
+        self.paths: EdgeView | None = None
+        self.seen: tuple[Tensor, ...] | None = None
+        self.seen_features: Tensor | None = None
         features = prepare_features(graph.features)
         self.table = None if features is not None else Lookup(graph.num_nodes, hidden, scale=0.1, seed=seed)
         if features is not None:
@@ -90,8 +92,9 @@ class GNN(Encoder):
             )
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
-        x = self.features if self.table is None else self.table()
-        edges = self.edges if self.thinned is None or not self.training else self.thinned
+        seen, features = (self.seen, self.seen_features) if self.training else (None, None)
+        x = self.table() if self.table is not None else self.features if features is None else features
+        edges = self.edges if seen is None else seen
         for number, convolution in enumerate(self.convolutions):
             if number:
                 x = F.relu(x)
@@ -107,21 +110,39 @@ class GNN(Encoder):
         """What a convolution takes beside x: edge_index [2, E], and its weights [E] where they are normalised."""
         return (self.edge_index, self.edge_weight) if self.normalise else (self.edge_index,)
 
-    def drop_edges(self, share: float, seed: int, step: int) -> None:
-        """Self-loops that normalisation brought stay, and the weights are those of the graph that is left."""
-        if not share:
-            self.thinned = None
+    def begin_view(self, view: View, graph: Graph) -> None:
+        """Self-loops that normalisation brought stay in every view, and the weights are those of the view's own edges.
+
+        Similar nodes are those of similar features, or without features of similar embeddings.
+        """
+        if self.table is not None:
+            view.refuse(("feature_dropout",), "GNN", "has no features on this graph")
+        self.seen, self.seen_features, self.paths, self.view = None, None, None, view
+        if not view.on_edges:
             return
-        own = self.edge_index.shape[1] - (self.num_nodes if self.normalise else 0)
-        edges, loops = self.edge_index[:, :own], self.edge_index[:, own:]
-        if self.edge_dropout is None or self.edge_dropout.edge.device != edges.device:
-            self.edge_dropout = EdgeDropout(edges[0], edges[1], self.num_nodes)
-        edges = edges[:, self.edge_dropout.keep(share, seed, step)]
+        edges, added = self.edge_index[:, : self._num_own], None
+        if view.edge_add:
+            rows = self.judged() if self.table is not None else prepare_features(graph.features)
+            edges, added = with_similar(view, edges, rows, graph)
+        self.paths = EdgeView(view, edges[0], edges[1], self.num_nodes, added)
+
+    def see(self, step: int, batch: Any) -> None:
+        if self.view.feature_dropout:
+            self.seen_features = masked_columns(self.features, self.view, step)
+        if self.paths is None:
+            return
+        kept = self.paths.keep(step, batch)
+        edges = torch.stack([self.paths.source[kept], self.paths.target[kept]])
         if self.normalise:
-            edges = torch.cat([edges, loops], dim=1)
-            self.thinned = edges, symmetric_weights(edges, self.num_nodes)
+            edges = torch.cat([edges, self.edge_index[:, self._num_own :]], dim=1)
+            self.seen = edges, symmetric_weights(edges, self.num_nodes)
         else:
-            self.thinned = (edges,)
+            self.seen = (edges,)
+
+    @property
+    def _num_own(self) -> int:
+        """The entries of `edge_index` that are the graph's; self-loops for normalisation follow."""
+        return self.edge_index.shape[1] - (self.num_nodes if self.normalise else 0)
 
     @property
     def table_names(self) -> tuple[str, ...]:

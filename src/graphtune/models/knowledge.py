@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from graphtune.check import bad, one_of
@@ -23,15 +24,15 @@ def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, see
 
 
 def triple_pretraining(
-    graph: Graph, config: TrainConfig, loss: str, negatives: int, margin: float, label_smoothing: float = 0.0
+    graph: Graph, config: TrainConfig, loss: str, negatives: Negatives, margin: float, label_smoothing: float = 0.0
 ) -> tuple[EdgeSampler, Any]:
-    """Triples in both directions with the loss by name: against every entity, or against `negatives` of them.
+    """Triples in both directions with the loss by name: against every entity, or against negatives shared by the batch.
     `label_smoothing` is for the first."""
     one_of("loss", "triple_pretraining", loss, LOSSES)
     if loss == "one-vs-all":
         sampler = EdgeSampler(graph, config.batch_size, None, reciprocal=True, seed=config.seed)
         return sampler, OneVsAll(label_smoothing)
-    sampled = Negatives(negatives, shared=True)
+    sampled = replace(negatives, shared=True)
     sampler = EdgeSampler(graph, config.batch_size, sampled, reciprocal=True, seed=config.seed)
     return sampler, SelfAdversarial(margin=margin)
 

@@ -14,10 +14,17 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Encoder, Model, check_recipe
 from graphtune.models.bprmf import pair_pretraining
-from graphtune.models.edgedrop import EdgeDropout
 from graphtune.models.lookup import Dot, Lookup
-from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr, with_values
-from graphtune.sampling import EdgeSampler
+from graphtune.models.propagation import (
+    SymmetricProduct,
+    normalised,
+    normalised_adjacency,
+    to_torch_csr,
+    torch_csr,
+    with_values,
+)
+from graphtune.models.views import EdgeView, View, with_similar
+from graphtune.sampling import EdgeSampler, Negatives
 
 
 class Propagation(Encoder):
@@ -37,11 +44,12 @@ class Propagation(Encoder):
         self.num_nodes, self.dim, self.layers = graph.num_nodes, dim, layers
         self.table = Lookup(graph.num_nodes, dim, scale=0.1, seed=seed)
         self.register_buffer("matrix", to_torch_csr(normalised_adjacency(graph)), persistent=False)
-        self.dropout: EdgeDropout | None = None
-        self.thinned: Tensor | None = None
+        self.view, self.frame = View(), self.matrix
+        self.paths: EdgeView | None = None
+        self.seen: Tensor | None = None
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
-        matrix = self.matrix if self.thinned is None or not self.training else self.thinned
+        matrix = self.matrix if self.seen is None or not self.training else self.seen
         x = total = self.table()
         for _ in range(self.layers):
             x = SymmetricProduct.apply(matrix, x)
@@ -49,16 +57,40 @@ class Propagation(Encoder):
         total = total / (self.layers + 1)
         return total if nodes is None else F.embedding(nodes, total)
 
-    def drop_edges(self, share: float, seed: int, step: int) -> None:
-        """The entries of edges that stay are scaled by 1 / (1 - share), so that products keep their mean."""
-        if not share:
-            self.thinned = None
+    def begin_view(self, view: View, graph: Graph) -> None:
+        """Of a view that only drops edges, the entries that stay are scaled by 1 / (1 - share), so that products keep
+        their mean; of any other the matrix is normalised anew (SGL: Wu et al., 2021).
+
+        Similar nodes are those of similar embeddings, which a start at random has from the layers. Their edges weigh as
+        much as the mean edge.
+        """
+        view.refuse(("feature_dropout",), "Propagation", "reads no features")
+        self.seen, self.paths, self.view, self.frame = None, None, view, self.matrix
+        if not view:
             return
-        if self.dropout is None or self.dropout.edge.device != self.matrix.device:
-            row = torch.repeat_interleave(self.matrix.crow_indices().diff())
-            self.dropout = EdgeDropout(row, self.matrix.col_indices(), self.num_nodes)
-        stays = self.dropout.keep(share, seed, step)
-        self.thinned = with_values(self.matrix, self.matrix.values() * stays / (1 - share))
+        if view.asked != ["edge_dropout"]:
+            self.frame = to_torch_csr(graph.sparse("both")).to(self.matrix.device)
+        row = torch.repeat_interleave(self.frame.crow_indices().diff())
+        edges, added = torch.stack([row, self.frame.col_indices()]), None
+        if view.edge_add:
+            edges, added = with_similar(view, edges, self.judged(), graph)
+            weight = self.frame.values()
+            weight = torch.cat([weight, weight.mean().expand(int(added.sum()))])
+            order = torch.argsort(edges[0], stable=True)
+            edges, added = edges[:, order], added[order]
+            begin = F.pad(torch.bincount(edges[0], minlength=self.num_nodes).cumsum(0), (1, 0))
+            self.frame = torch_csr(begin, edges[1], weight[order], self.matrix.shape)
+        self.paths = EdgeView(view, edges[0], edges[1], self.num_nodes, added)
+
+    def see(self, step: int, batch: Any) -> None:
+        if self.paths is None:
+            return
+        values = self.frame.values() * self.paths.keep(step, batch)
+        if self.view.asked == ["edge_dropout"]:
+            values = values / (1 - self.view.edge_dropout)
+        else:
+            values = normalised(values, self.paths.source, self.paths.target, self.num_nodes)
+        self.seen = with_values(self.frame, values)
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -93,4 +125,4 @@ class LightGCN:
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return pair_pretraining(graph, config, self.loss, self.negatives)
+        return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))

@@ -59,6 +59,13 @@ def symmetric_weights(edge_index: Tensor, num_nodes: int) -> Tensor:
     return inverse[source] * inverse[target]
 
 
+def normalised(weight: Tensor, source: Tensor, target: Tensor, num_nodes: int) -> Tensor:
+    """[M] w_uv (d_u d_v)^-1/2 of the entries of a symmetric matrix, d the sums of its rows; entries of 0 stay 0."""
+    degree = torch.zeros(num_nodes, device=weight.device).scatter_add_(0, source, weight)
+    inverse = torch.where(degree > 0, degree.clamp_min(1e-30).pow(-0.5), 0.0)
+    return weight * inverse[source] * inverse[target]
+
+
 def to_torch_csr(matrix: sp.csr_array) -> Tensor:
     """The same matrix as a torch CSR tensor."""
     indptr, indices = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))

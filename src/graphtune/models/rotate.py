@@ -15,7 +15,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model, Scorer, check_recipe, generator
 from graphtune.models.distance import modulus_cross
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
-from graphtune.sampling import EdgeSampler
+from graphtune.sampling import EdgeSampler, Negatives
 
 
 class RotatEScorer(Scorer):
@@ -83,4 +83,4 @@ class RotatE:
         return distance_training()
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return triple_pretraining(graph, config, self.loss, self.negatives, self.margin)
+        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), self.margin)

@@ -16,7 +16,7 @@ from graphtune.models.base import Model, Scorer, check_recipe
 from graphtune.models.distance import taxicab_cross
 from graphtune.models.distmult import relation_rows
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
-from graphtune.sampling import EdgeSampler
+from graphtune.sampling import EdgeSampler, Negatives
 
 
 class TransEScorer(Scorer):
@@ -87,4 +87,4 @@ class TransE:
         return distance_training()
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return triple_pretraining(graph, config, self.loss, self.negatives, self.margin)
+        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), self.margin)

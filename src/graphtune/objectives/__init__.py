@@ -4,6 +4,7 @@ Weights, reduction and penalties belong to the engine. `score` in the formulas i
 """
 
 from graphtune.objectives.base import Fused, Losses, Objective
+from graphtune.objectives.hard import Hardest
 from graphtune.objectives.nodes import Classify, Regress
 from graphtune.objectives.pairs import BPR, EdgeProximity
 from graphtune.objectives.softmax import OneVsAll, SampledSoftmax
@@ -15,6 +16,7 @@ __all__ = [
     "Classify",
     "EdgeProximity",
     "Fused",
+    "Hardest",
     "Losses",
     "Objective",
     "OneVsAll",

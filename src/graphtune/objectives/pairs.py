@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from graphtune.batch import Batch
 from graphtune.kernels.skipgram import train_edges
 from graphtune.objectives.base import Losses
-from graphtune.objectives.parts import noise_scores, pair_and_noise, table
+from graphtune.objectives.parts import focal, is_positive, noise_scores, pair_and_noise, table
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,20 @@ class EdgeProximity:
     """-log s(score(u, v)) - sum_k log s(-score(u, n_k)) (LINE, Tang et al., 2015, equation 7).
 
     With a `Dot` scorer this is first-order proximity, with `Context` second-order; on a GNN encoder it is the graph
-    autoencoder's reconstruction loss with sampled non-edges. Noise equal to v is left out.
+    autoencoder's reconstruction loss with sampled non-edges. Noise equal to v is left out, and so is a known positive.
     Needs `source`, `target` and `negative`; `update` needs a `Lookup` encoder with one of these scorers.
 
     Attributes:
         label_smoothing: s; v then counts as an edge by 1 - s / 2 and noise by s / 2, in binary cross-entropy. Without
             `update`.
+        gamma: of the focal loss (Lin et al., 2017): each logarithm counts (1 - p)^gamma, for p the chance that it is
+            the logarithm of, so edges that are told apart already count less. Without `update`.
+        in_kernels: whether `update` may be used; it knows neither weights nor known positives of a batch.
     """
 
     label_smoothing: float = 0.0
+    gamma: float = 0.0
+    in_kernels: bool = True
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
         assert batch.target is not None and batch.negative is not None
@@ -36,11 +41,14 @@ class EdgeProximity:
         positive, wrong = F.softplus(-right), F.softplus(noisy)
         if self.label_smoothing:
             positive, wrong = positive + self.label_smoothing / 2 * right, wrong - self.label_smoothing / 2 * noisy
-        wrong = wrong.masked_fill(batch.own_negative() == batch.target[:, None], 0.0)
+        if self.gamma:
+            positive, wrong = positive * focal(right, self.gamma), wrong * focal(-noisy, self.gamma)
+        wrong = wrong.masked_fill(is_positive(batch), 0.0)
         return Losses(positive + wrong.sum(-1), factors)
 
     def can_update(self, model: Any) -> bool:
-        return model.encoder.in_kernels and model.scorer.in_kernels and not self.label_smoothing
+        known = model.encoder.in_kernels and model.scorer.in_kernels
+        return known and self.in_kernels and not self.label_smoothing and not self.gamma
 
     def update(self, model: Any, batch: Batch, lr: float, threads: int | None = None) -> float:
         assert batch.target is not None and batch.negative is not None
@@ -55,7 +63,7 @@ class EdgeProximity:
 
 @dataclass(frozen=True)
 class BPR:
-    """-log s(score(u, v) - score(u, n)), the mean over the negatives (Rendle et al., 2009).
+    """-log s(score(u, v) - score(u, n)), the mean over the negatives (Rendle et al., 2009), less known positives.
 
     Needs `source`, `target` and `negative`.
     """
@@ -63,4 +71,8 @@ class BPR:
     def __call__(self, model: Any, batch: Batch) -> Losses:
         query, key, noise, factors = pair_and_noise(model, batch)
         margin = model.scorer.pair(query, key)[:, None] - noise_scores(model, query, noise)
-        return Losses(F.softplus(-margin).mean(-1), factors)
+        values = F.softplus(-margin)
+        if batch.known is None:
+            return Losses(values.mean(-1), factors)
+        left = ~is_positive(batch)
+        return Losses((values * left).sum(-1) / left.sum(-1).clamp_min(1), factors)

@@ -33,6 +33,18 @@ def noise_scores(model: Any, query: Tensor, noise: Tensor) -> Tensor:
     return model.scorer.pair(query[:, None], noise)
 
 
+def is_positive(batch: Batch) -> Tensor:
+    """[B, K] bool: negatives that are the example's target, or known positives where the batch says which are."""
+    assert batch.target is not None
+    same = batch.own_negative() == batch.target[:, None]
+    return same if batch.known is None else same | batch.known
+
+
+def focal(score: Tensor, gamma: float) -> Tensor:
+    """(1 - s(score))^gamma, the factor of a score that should be large (Lin et al., 2017, equation 4)."""
+    return torch.exp(-gamma * F.softplus(score))  # a power of the chance has no gradient where it is 0
+
+
 def table(parameter: Tensor) -> np.ndarray:
     """A table as the kernels read it: the memory of the parameter itself; bfloat16 as uint16."""
     rows = parameter.detach()

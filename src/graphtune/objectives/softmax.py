@@ -11,14 +11,17 @@ from torch.nn import functional as F
 from graphtune.batch import Batch
 from graphtune.objectives.base import Losses
 from graphtune.objectives.entropy import can_form, full_entropy, sampled_entropy
-from graphtune.objectives.parts import factors, noise_scores, pair_and_noise
+from graphtune.objectives.parts import factors, is_positive, noise_scores, pair_and_noise
 
 
 @dataclass(frozen=True)
 class SampledSoftmax:
     """-log of v's share in exp(score / temperature) over v and the negatives (Jean et al., 2015; InfoNCE).
 
-    A negative equal to v is left out. Needs `source`, `target` and `negative`.
+    A negative equal to v is left out, and so is a known one. With `log_q` of the batch the negatives stand for all
+    nodes: exp(score) is divided by how often its node is expected, so that their sum is that over all other nodes on
+    average (Bengio & Senecal, 2008; for targets in the batch Yi et al., 2019). v itself is not drawn, so its score
+    stays as it is (Khrylchenko et al., 2025). Needs `source`, `target` and `negative`.
 
     Attributes:
         temperature: scores are divided by it.
@@ -33,13 +36,13 @@ class SampledSoftmax:
         query, key, noise, factors = pair_and_noise(model, batch)
         if self.normalize:
             query, key, noise = (F.normalize(x, dim=-1) for x in (query, key, noise))
-        positive, negative = model.scorer.pair(query, key) / self.temperature, batch.own_negative()
-        if can_form(model.scorer, query, noise):
+        positive, log_q = model.scorer.pair(query, key) / self.temperature, batch.own_log_q()
+        if log_q is None and batch.known is None and can_form(model.scorer, query, noise):
             query = query / self.temperature
-            return Losses(sampled_entropy(query, noise, positive, negative, batch.target), factors)
+            return Losses(sampled_entropy(query, noise, positive, batch.own_negative(), batch.target), factors)
         wrong = noise_scores(model, query, noise) / self.temperature
         lowest = torch.finfo(wrong.dtype).min  # infinity would make the gradient of a fully masked row NaN
-        wrong = wrong.masked_fill(negative == batch.target[:, None], lowest)
+        wrong = (wrong if log_q is None else wrong - log_q).masked_fill(is_positive(batch), lowest)
         return Losses(torch.logaddexp(positive, wrong.logsumexp(1)) - positive, factors)
 
 

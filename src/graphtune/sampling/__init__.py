@@ -3,7 +3,20 @@
 from graphtune.sampling.base import Sampler
 from graphtune.sampling.edges import EdgeSampler
 from graphtune.sampling.nodes import NodeSampler
-from graphtune.sampling.noise import Negatives, noise_weights
+from graphtune.sampling.noise import NOISES, Negatives, noise_weights
 from graphtune.sampling.walks import WalkSampler
+from graphtune.sampling.weights import CLASS_WEIGHTS, EDGE_WEIGHTS, class_weights, edge_weights
 
-__all__ = ["EdgeSampler", "Negatives", "NodeSampler", "Sampler", "WalkSampler", "noise_weights"]
+__all__ = [
+    "CLASS_WEIGHTS",
+    "EDGE_WEIGHTS",
+    "NOISES",
+    "EdgeSampler",
+    "Negatives",
+    "NodeSampler",
+    "Sampler",
+    "WalkSampler",
+    "class_weights",
+    "edge_weights",
+    "noise_weights",
+]

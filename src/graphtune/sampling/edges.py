@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from graphtune.batch import Batch
+from graphtune.check import bad
 from graphtune.graph import CSR, Graph
 from graphtune.kernels.alias import Alias
-from graphtune.kernels.negatives import unknown_targets
 from graphtune.kernels.walks import random_walks
-from graphtune.sampling.noise import Negatives, noise_weights, weight_tables
+from graphtune.sampling.noise import Negatives, weight_tables
+from graphtune.sampling.targets import Targets
 
-Edges = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # source, target, relation: each [B]
+Edges = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]  # source, target, relation, weight: [B]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class EdgeSampler:
         negatives: how negatives are drawn, or None for an objective that needs none.
         reciprocal: also read edges with relations backwards.
         by_weight: draw edges in proportion to their weight, E of them an epoch (LINE); else each once.
+        weight: [E] weight of each edge's loss, in every direction; None for equal ones. Not of a graph on disk, whose
+            edges are drawn without their numbers.
         seed: of all choices.
     """
 
@@ -43,7 +46,17 @@ class EdgeSampler:
     negatives: Negatives | None = None
     reciprocal: bool = False
     by_weight: bool = False
+    weight: np.ndarray | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.weight is None:
+            return
+        if self._is_drawn:
+            raise bad("weight", "EdgeSampler", "None for a graph on disk", f"{len(self.weight)} weights")
+        if self.weight.shape != (self.graph.num_edges,):
+            what = f"one number per edge, {self.graph.num_edges} in all"
+            raise bad("weight", "EdgeSampler", what, f"shape {self.weight.shape}")
 
     @property
     def num_batches(self) -> int:
@@ -57,10 +70,10 @@ class EdgeSampler:
         for number in range(first, self.num_batches):
             stream.state = start
             stream.advance((number + 1) << 64)  # a stretch of the stream for each batch, far longer than it needs
-            yield self._batch(*self._edges(epoch, number, order, rng), rng)
+            yield self._batch(self._edges(epoch, number, order, rng), rng)
 
     def _edges(self, epoch: int, number: int, order: np.ndarray | None, rng: np.random.Generator) -> Edges:
-        """Source, target and relation of a batch: the next of the order, or drawn by weight."""
+        """The edges of a batch: the next of the order, or drawn by weight."""
         begin = number * self.batch_size
         size = min(self.batch_size, self._count - begin)
         if self._is_drawn:
@@ -68,40 +81,21 @@ class EdgeSampler:
             source = self._strength.draw(size, int(rng.integers(2**62)))
             lists = csr.indptr, csr.indices, self._tables
             steps = random_walks(*lists, source, 2, seed=self.seed, first_walk=epoch * self._count + begin)
-            return source, steps[:, 1].astype(np.int64), None
+            return source, steps[:, 1].astype(np.int64), None, None
         if order is None:
             assert self._weighted is not None
             which = self._weighted.draw(size, int(rng.integers(2**62)))
         else:
             which = order[begin : begin + size]
-        return self._source[which], self._target[which], None if self._relation is None else self._relation[which]
+        relation, weight = (None if x is None else x[which] for x in (self._relation, self._loss_weight))
+        return self._source[which], self._target[which], relation, weight
 
-    def _batch(
-        self, source: np.ndarray, target: np.ndarray, relation: np.ndarray | None, rng: np.random.Generator
-    ) -> Batch:
-        negative = self._draw(source, rng)
-        return Batch(
-            source=torch.from_numpy(source),
-            target=torch.from_numpy(target),
-            negative=None if negative is None else torch.from_numpy(negative),
-            relation=None if relation is None else torch.from_numpy(relation),
-        )
-
-    def _draw(self, source: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-        how = self.negatives
-        if how is None:
-            return None
-        seed = int(rng.integers(2**62))
-        low, high = self._target_range
-        if how.unknown:
-            csr = self.graph.adjacency("out")
-            return unknown_targets(csr.indptr, csr.indices, source, how.count, low, high, seed)
-        sets = -(-len(source) // 2) if how.pairs else len(source)
-        shape = (how.count,) if how.shared else (sets, how.count)
-        if how.noise == "degree":
-            drawn = self._noise.draw(int(np.prod(shape)), seed).reshape(shape)
-            return drawn + low if low else drawn
-        return rng.integers(low, high, shape)
+    def _batch(self, edges: Edges, rng: np.random.Generator) -> Batch:
+        source, target, relation, weight = edges
+        found = {"source": source, "target": target, "relation": relation, "weight": weight}
+        if self.negatives is not None:
+            found |= self._targets.draw(source, target, relation, rng)
+        return Batch(**{name: torch.from_numpy(array) for name, array in found.items() if array is not None})
 
     @property
     def _count(self) -> int:
@@ -146,17 +140,26 @@ class EdgeSampler:
     def _both_ways(self) -> bool:
         return self.reciprocal if self.graph.relation is not None else not self.graph.directed
 
-    @property
-    def _target_range(self) -> tuple[int, int]:
-        if self.graph.is_bipartite_events:
-            items = self.graph.ids.rows("item")
-            return items.start, items.stop
-        return 0, self.graph.num_nodes
+    @cached_property
+    def _loss_weight(self) -> np.ndarray | None:
+        if self.weight is None:
+            return None
+        weight = self.weight.astype(np.float32)
+        return np.tile(weight, 2) if self._both_ways else weight
 
     @cached_property
-    def _noise(self) -> Alias:
-        low, high = self._target_range
-        return Alias(noise_weights(self.graph, "in" if self.graph.directed else "both")[low:high])
+    def _targets(self) -> Targets:
+        assert self.negatives is not None
+        return Targets(self.graph, self.negatives, "both" if self._both_ways else "in", self._frequency)
+
+    def _frequency(self) -> np.ndarray:
+        """[N] how often each node is the target of an example, up to a factor."""
+        if self._is_drawn:
+            csr = self.graph.adjacency("in")
+            return self.graph.strength("in") if csr.weight is not None else csr.degree.astype(np.float64)
+        ways = 2 if self._both_ways else 1
+        weight = np.tile(self.graph.weight, ways) if self.by_weight and self.graph.weight is not None else None
+        return np.bincount(self._target, weight, self.graph.num_nodes).astype(np.float64)
 
     @cached_property
     def _weighted(self) -> Alias | None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graphtune.check import integer, one_of
 from graphtune.graph import CSR, Graph
 from graphtune.kernels.alias import alias_rows
 
 NOISE_POWER = 0.75
+NOISES = ("uniform", "degree", "in-batch")
 
 
 def noise_weights(graph: Graph, direction: str = "both") -> np.ndarray:
@@ -36,10 +38,13 @@ class Negatives:
 
     Attributes:
         count: K per example, or in all when `shared`.
-        noise: "uniform", or "degree" for degree^0.75.
+        noise: "uniform"; "degree" for degree^0.75; or "in-batch" for the targets of the first `count` examples of the
+            batch, shared by all.
         shared: one set for the whole batch.
         pairs: one set for two examples in a row, as the fused step of LINE reads them.
-        unknown: never a known positive of the source (uniform, not shared), unless it knows everything.
+        unknown: never a known positive of the source (or of source and relation), nor, without relations, the source
+            itself: uniform ones for each example are drawn so, others are marked in `Batch.known`.
+        log_q: give `Batch.log_q`, by which an objective undoes how unlike the draws are.
     """
 
     count: int
@@ -47,3 +52,8 @@ class Negatives:
     shared: bool = False
     pairs: bool = False
     unknown: bool = False
+    log_q: bool = False
+
+    def __post_init__(self) -> None:
+        integer("count", "Negatives", self.count, 1)
+        one_of("noise", "Negatives", self.noise, NOISES)

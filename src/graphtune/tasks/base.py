@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from graphtune.check import bad, chance
+from graphtune.check import bad, chance, number
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation
 from graphtune.graph import Graph
@@ -65,6 +65,17 @@ def check_smoothing(task: str, label_smoothing: float, loss: str, smooth: str) -
     chance("label_smoothing", task, label_smoothing)
     if label_smoothing and loss != smooth:
         raise bad("label_smoothing", task, f"0 unless loss={smooth!r}", label_smoothing, f"The loss is {loss!r}.")
+
+
+def check_focal(task: str, focal: float, loss: str, focused: str) -> None:
+    """Refuse a gamma of the focal loss that is negative, or with another loss than `focused`, the one that knows it.
+
+    Raises:
+        ArgumentError: either holds.
+    """
+    number("focal", task, focal, 0)
+    if focal and loss != focused:
+        raise bad("focal", task, f"0 unless loss={focused!r}", focal, f"The loss is {loss!r}.")
 
 
 def describe(split: Split) -> str:

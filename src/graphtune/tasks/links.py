@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from graphtune.check import integer, one_of
 from graphtune.config import TrainConfig
@@ -11,18 +12,19 @@ from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.objectives import BPR, EdgeProximity, SampledSoftmax
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import EdgeSampler
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import check_smoothing, describe, need
+from graphtune.tasks.base import check_focal, check_smoothing, describe, need
+from graphtune.tasks.samples import EdgeSamples
 from graphtune.train.fit import Training
 
 WATCHED = 5000  # validation edges scored during training
-LOSSES = {"logistic": EdgeProximity(), "bpr": BPR(), "softmax": SampledSoftmax()}
+LOSSES = {"logistic": EdgeProximity, "bpr": BPR, "softmax": SampledSoftmax}
 
 
 @dataclass(frozen=True)
-class LinkPrediction:
-    """Which of two nodes without an edge will have one.
+class LinkPrediction(EdgeSamples):
+    """Which of two nodes without an edge will have one. Options of `EdgeSamples` are keywords.
 
     Attributes:
         split: of the edges of a graph without relations.
@@ -30,6 +32,7 @@ class LinkPrediction:
         negatives: targets each edge is held against in training; one set for the whole batch.
         seed: of the non-edges in evaluation.
         label_smoothing: s; an edge counts as one by 1 - s / 2 and a non-edge by s / 2, for "logistic".
+        focal: gamma of the focal loss, by which edges that are told apart already count less, for "logistic".
     """
 
     split: Split
@@ -37,15 +40,18 @@ class LinkPrediction:
     negatives: int = 256
     seed: int = 0
     label_smoothing: float = 0.0
+    focal: float = 0.0
     name = "link-prediction"
     monitor = "auc"
 
     def __post_init__(self) -> None:
         one_of("loss", "LinkPrediction", self.loss, LOSSES)
         check_smoothing("LinkPrediction", self.label_smoothing, self.loss, "logistic")
+        check_focal("LinkPrediction", self.focal, self.loss, "logistic")
         integer("negatives", "LinkPrediction", self.negatives, 1)
         fits = self.split.unit == "edge" and self.split.graph.relation is None
         need(fits, "LinkPrediction", "a split of edges without relations", describe(self.split))
+        self._check_samples(self.split.graph, self.loss, sampled=True, corrected=self.loss == "softmax")
         self.split.audit()
 
     @property
@@ -54,10 +60,17 @@ class LinkPrediction:
 
     def training(self, model: Model, config: TrainConfig) -> Training:
         refuse_seen(model, self.split)
-        how = Negatives(self.negatives, shared=True)
-        sampler = EdgeSampler(self.split.train, config.batch_size, how, seed=config.seed)
-        smooth = EdgeProximity(self.label_smoothing) if self.label_smoothing else None
-        return Training(self.name, sampler, smooth or LOSSES[self.loss], self.validate, self.monitor)
+        how = replace(self._negatives(self.negatives), shared=True)
+        sampler = self._weighed(EdgeSampler(self.split.train, config.batch_size, how, seed=config.seed))
+        objective = self._hardened(self._objective)
+        return Training(self.name, sampler, objective, self.validate, self.monitor)
+
+    @property
+    def _objective(self) -> Any:
+        if self.loss != "logistic":
+            return LOSSES[self.loss]()
+        in_kernels = not self.unknown and self.sample_weight == "none"
+        return EdgeProximity(self.label_smoothing, self.focal, in_kernels)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         refuse_seen(model, self.split)

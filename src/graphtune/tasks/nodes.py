@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphtune.check import chance
+from graphtune.check import chance, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_classes, evaluate_values
 from graphtune.graph import Graph
 from graphtune.models.base import HeadSpec, Model
 from graphtune.objectives import Classify, Regress
-from graphtune.sampling import NodeSampler
+from graphtune.sampling import CLASS_WEIGHTS, NodeSampler, class_weights
 from graphtune.split import TEST, TRAIN, VALID, Split
 from graphtune.tasks.base import describe, need
 from graphtune.train.fit import Training
@@ -30,17 +30,27 @@ class NodeClassification:
         dropout: on the embeddings.
         label_smoothing: share of a class's weight spread over all classes; of several classes a node, what each
             indicator is drawn towards a half by.
+        class_weight: of each node's loss: "none"; "balanced", the inverse of its class's size; or "effective", that of
+            its effective number (Cui et al., 2019).
+        class_beta: of "effective": 0 for equal weights, towards 1 for "balanced".
+        focal: gamma of the focal loss (Lin et al., 2017), by which nodes that are classified well count less.
     """
 
     split: Split
     hidden: int = 0
     dropout: float = 0.5
     label_smoothing: float = 0.0
+    class_weight: str = "none"
+    class_beta: float = 0.999
+    focal: float = 0.0
     name = "node-classification"
     monitor = "f1_micro"
 
     def __post_init__(self) -> None:
-        chance("label_smoothing", "NodeClassification", self.label_smoothing)
+        for name in ("label_smoothing", "class_beta"):
+            chance(name, "NodeClassification", getattr(self, name))
+        one_of("class_weight", "NodeClassification", self.class_weight, CLASS_WEIGHTS)
+        number("focal", "NodeClassification", self.focal, 0)
         fits = self.split.unit == "node" and self.split.graph.labels is not None
         need(fits, "NodeClassification", "a split of labelled nodes", describe(self.split), "Give labels (--labels).")
         self.split.audit()
@@ -56,8 +66,10 @@ class NodeClassification:
         model.add_head(self.name, HeadSpec(model.dim, classes, self.hidden, self.dropout), config.seed)
         model.outputs[self.name] = {"classes": list(self.split.graph.label_names or map(str, range(classes)))}
         nodes = np.flatnonzero(self.split.part == TRAIN)
-        sampler = NodeSampler(nodes, labels[nodes], config.batch_size, seed=config.seed)
-        return Training(self.name, sampler, Classify(self.name, self.label_smoothing), self.validate, self.monitor)
+        weight = class_weights(labels[nodes], self.class_weight, self.class_beta)
+        sampler = NodeSampler(nodes, labels[nodes], config.batch_size, weight, seed=config.seed)
+        objective = Classify(self.name, self.label_smoothing, self.focal)
+        return Training(self.name, sampler, objective, self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         return evaluate_classes(model, self.split, part, self.name if self.name in model.heads else None)

@@ -13,12 +13,15 @@ from graphtune.models.base import Model
 from graphtune.models.bprmf import LOSSES, pair_pretraining
 from graphtune.split import TEST, VALID, Split
 from graphtune.tasks.base import check_smoothing, describe, need
+from graphtune.tasks.samples import EdgeSamples
 from graphtune.train.fit import Training
 
 
 @dataclass(frozen=True)
-class Recommendation:
+class Recommendation(EdgeSamples):
     """Which items a user takes next; in a graph that is no log of events, which neighbours a node gets.
+
+    Options of `EdgeSamples` are keywords; negatives of "bpr" are always unknown.
 
     Attributes:
         split: of edges without relations.
@@ -42,6 +45,8 @@ class Recommendation:
         check_smoothing("Recommendation", self.label_smoothing, self.loss, "full-softmax")
         fits = self.split.unit == "edge" and self.split.graph.relation is None
         need(fits, "Recommendation", "a split of events, or of edges without relations", describe(self.split))
+        sampled = self.loss != "full-softmax"
+        self._check_samples(self.split.graph, self.loss, sampled, corrected=self.loss == "softmax")
         self.split.audit()
 
     @property
@@ -54,8 +59,9 @@ class Recommendation:
 
     def training(self, model: Model, config: TrainConfig) -> Training:
         refuse_seen(model, self.split)
-        options = self.loss, self.negatives, self.label_smoothing
+        options = self.loss, self._negatives(self.negatives), self.label_smoothing
         sampler, objective = pair_pretraining(self.split.train, config, *options)
+        sampler, objective = self._weighed(sampler), self._hardened(objective)
         return Training(self.name, sampler, objective, self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from graphtune.check import bad, integer, number
 from graphtune.config import SAVE_EVERY, TrainConfig
 from graphtune.models.base import Model
 from graphtune.sampling import Sampler
+from graphtune.train.augment import augment
 from graphtune.train.average import Average, make_average
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.failure import TrainingError
@@ -125,6 +126,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     keeper = Keeper(run.checkpoints, run.save_every, run.save_steps)
     reporter = Reporter(training.name, total, run.quiet)
     with numeric_mode(config.deterministic), learning(model, config), keeper, reporter:
+        training = replace(training, sampler=augment(training.sampler, training.objective, model, config))
         step = make_step(model, training.objective, config, training.fixed, tell)
         average = make_average(model, config)
         parts = _parts(model, step, place, best, average, training, config, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,9 +14,11 @@ from torch import Tensor
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
+from graphtune.models.views import View
 from graphtune.objectives import Fused, Losses, Objective
 from graphtune.train.accumulate import WHOLE, Parts, Share, Whole
 from graphtune.train.clip import Clip, gradients_of
+from graphtune.train.difficulty import easiest
 from graphtune.train.groups import parameter_groups, unfreeze
 from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
@@ -32,7 +35,9 @@ _TABLES = ("table_updates",)  # the kernels change touched rows, and of a mean a
 _WHOLE = ("deterministic", "device", "seed")
 _OTHER_WEIGHTS = ("lr_encoder", "lr_head", "weight_decay")  # a model that a fused step knows has tables only
 _OF_LORA = ("lora_alpha", "lora_targets")  # they say nothing without lora_rank
-FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_TABLES, *_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA))
+_OF_BATCHES = ("swap", "swap_nearest")  # which are changed before the step
+_WITHOUT_PART = (*_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA, *_OF_BATCHES)
+FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_TABLES, *_WITHOUT_PART))
 """The options that a fused step obeys, or that cannot concern it."""
 Tell = Callable[[str], None]
 """What to do with a line for the user."""
@@ -70,32 +75,34 @@ class AutogradStep:
         self.clip = Clip(model.table_parameters().values(), config)
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
         model.row_dropout = config.row_dropout
-        model.encoder.drop_edges(config.edge_dropout, config.seed, 0)
+        self.view = View.of(config)
+        model.encoder.begin_view(self.view, model.graph)
 
     def __call__(self, batch: Any, clock: Clock) -> float:
-        if self.config.edge_dropout:
-            self.model.encoder.drop_edges(self.config.edge_dropout, self.config.seed, clock.step)
+        if self.view:
+            self.model.encoder.see(clock.step, batch)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * clock.rate
         if self.config.unfreeze:
             unfreeze(self.groups, self.config.unfreeze, clock)
-        loss = self.parts.gradient(batch, self._clear, self._gradient)
+        loss = self.parts.gradient(batch, self._clear, partial(self._gradient, clock))
         if loss - loss == 0:  # else infinite or NaN: leave the weights as they are
             self._update(clock)
         return loss
 
-    def loss(self, batch: Any, share: Share | Whole = WHOLE) -> Tensor:
+    def loss(self, batch: Any, clock: Clock, share: Share | Whole = WHOLE) -> Tensor:
         """Weighted mean of the objective plus the penalties on the rows it used."""
         with self.precision.computing:
             losses = self.objective(self.model, batch)
-        return share.of(reduce(losses, getattr(batch, "weight", None)), penalty(losses.factors, self.config))
+        weight = easiest(losses.values, getattr(batch, "weight", None), self.config.curriculum, clock)
+        return share.of(reduce(losses, weight), penalty(losses.factors, self.config))
 
     def _clear(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
 
-    def _gradient(self, batch: Any, share: Share | Whole) -> float:
-        loss = self.loss(batch, share)
+    def _gradient(self, clock: Clock, batch: Any, share: Share | Whole) -> float:
+        loss = self.loss(batch, clock, share)
         value = loss.item()
         if value - value == 0:
             self._backward(loss)

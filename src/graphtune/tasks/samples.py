@@ -1,0 +1,67 @@
+"""Which edges a task counts more, and what it holds them against: options of every task on edges. E edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphtune.check import bad, integer, number, one_of
+from graphtune.graph import Graph
+from graphtune.objectives import Hardest
+from graphtune.sampling import EDGE_WEIGHTS, NOISES, EdgeSampler, Negatives, edge_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeSamples:
+    """How a task on edges weighs its examples and draws its negatives.
+
+    Attributes:
+        noise: "uniform", "degree" for degree^0.75, or "in-batch" for the targets of the first `negatives` examples.
+        unknown: no negative is a known positive of the train part.
+        log_q: scores of negatives are corrected by how often each is drawn, for a sampled softmax.
+        hard: of the negatives each example keeps so many that the model scores highest; 0 for all.
+        sample_weight: of each edge's loss: "none"; "column", the graph's weights; "degree", popularity^-`weight_power`;
+            or "recency", half as much every `half_life` of the time that the train part spans.
+        weight_power: of "degree".
+        half_life: of "recency".
+    """
+
+    noise: str = "uniform"
+    unknown: bool = False
+    log_q: bool = False
+    hard: int = 0
+    sample_weight: str = "none"
+    weight_power: float = 0.5
+    half_life: float = 0.25
+
+    def _check_samples(self, graph: Graph, loss: str, sampled: bool, corrected: bool) -> None:
+        """Refuse what the graph or the loss cannot give: one with negatives, one that can be `corrected` by log_q."""
+        who = type(self).__name__
+        one_of("noise", who, self.noise, NOISES)
+        integer("hard", who, self.hard, 0)
+        one_of("sample_weight", who, self.sample_weight, EDGE_WEIGHTS)
+        number("weight_power", who, self.weight_power, 0)
+        number("half_life", who, self.half_life, 0, open_low=True)
+        for name in ("noise", "unknown", "log_q", "hard"):
+            plain = getattr(EdgeSamples, name)
+            if not sampled and getattr(self, name) != plain:
+                raise bad(name, who, f"{plain!r} for loss={loss!r}, which has no negatives", getattr(self, name))
+        if self.log_q and (not corrected or self.hard):
+            what = f"False for loss={loss!r}, which is no sampled softmax" if not corrected else "False with `hard`"
+            raise bad("log_q", who, what, self.log_q)
+        needed = {"column": graph.weight, "recency": graph.time}
+        if self.sample_weight in needed and needed[self.sample_weight] is None:
+            what = {"column": "with weights", "recency": "with times"}[self.sample_weight]
+            raise bad("split", who, f"of edges {what} for sample_weight={self.sample_weight!r}", "edges without")
+
+    def _negatives(self, count: int) -> Negatives:
+        return Negatives(count, self.noise, unknown=self.unknown, log_q=self.log_q)
+
+    def _weighed(self, sampler: EdgeSampler) -> EdgeSampler:
+        """The sampler with the weights of its edges."""
+        weight = edge_weights(sampler.graph, self.sample_weight, self.weight_power, self.half_life)
+        return sampler if weight is None else replace(sampler, weight=weight)
+
+    def _hardened(self, objective: Any) -> Any:
+        """The objective on the hardest negatives."""
+        return Hardest(objective, self.hard) if self.hard else objective
