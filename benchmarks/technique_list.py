@@ -11,6 +11,7 @@ NODES = ("cora-gcn", "citeseer-gcn")
 FEWS = ("cora-few-gcn", "citeseer-few-gcn")
 TABLES = ("lastfm-deepwalk", "cora-deepwalk")
 TRIPLES = ("umls-complex", "nations-distmult")
+SHARED = ("cora-shared", "lastfm-shared")
 MIXED = ("cora-links-deepwalk", "cora-gcn", "umls-complex")
 FROM_RANDOM, FROM_PRETRAINED, FROM_KNOWN = ({"start": start} for start in ("random", "pretrained", "known"))
 
@@ -92,13 +93,40 @@ TECHNIQUES = {
     "swa": Technique(
         "regularisation", (*LINKS, "umls-complex", "cora-gcn"), each("swa_start", 0.3, 0.6, average="swa")
     ),
-    "degree_negatives": Technique("samples", (*LINKS, "lastfm-bprmf"), each("negatives.noise", "degree")),
+    "weight_column": Technique("samples", ("novel-links-deepwalk",), each("task.sample_weight", "column")),
+    "weight_degree": Technique(
+        "samples", (*LINKS, "lastfm-bprmf"), each("task.weight_power", 0.25, 0.5, **{"task.sample_weight": "degree"})
+    ),
+    "class_balance": Technique(
+        "samples",
+        ("lastfm-deepwalk", "lastfm-gcn", "cora-few-gcn"),
+        each("task.class_weight", "balanced", "effective"),
+        metric="f1_macro",
+    ),
+    "focal": Technique("samples", (*NODES, "lastfm-deepwalk"), each("task.focal", 0.5, 1.0, 2.0)),
+    "curriculum": Technique("samples", (*LINKS, "umls-complex", *NODES), each("curriculum", 0.3, 0.6)),
+    "degree_negatives": Technique("samples", (*LINKS, "lastfm-bprmf"), each("task.noise", "degree")),
+    "in_batch": Technique("samples", (*LINKS, "lastfm-bprmf"), each("task.noise", "in-batch", **{"task.log_q": True})),
+    "log_q": Technique("samples", (*LINKS, "lastfm-bprmf"), each("task.log_q", True), {"task.noise": "in-batch"}),
+    "known_mask": Technique("samples", (*LINKS, "lastfm-bprmf", "umls-transe"), each("task.unknown", True)),
+    "hard_negatives": Technique(
+        "samples", (*LINKS, "lastfm-bprmf", "umls-transe"), each("task.hard", 8, 24), {"task.unknown": True}
+    ),
     "self_adversarial": Technique(
         "samples",
         ("umls-transe", "nations-transe"),
         each("objective.temperature", 0.5, 1.0, 2.0),
         {"objective.temperature": 0.0},
     ),
+    "node_dropout": Technique(
+        "augmentation", (*NODES, "lastfm-gcn", "lastfm-lightgcn"), each("node_dropout", 0.1, 0.3)
+    ),
+    "feature_masking": Technique("augmentation", (*NODES, *FEWS), each("feature_dropout", 0.2, 0.5)),
+    "edge_add": Technique("augmentation", (*NODES, *FEWS), each("edge_add", 0.2, 1.0)),
+    "subgraph": Technique("augmentation", (*NODES, "cora-links-gcn"), each("subgraph", 2, 4)),
+    "mixup": Technique("augmentation", (*NODES, "lastfm-deepwalk"), each("mixup", 0.2, 1.0)),
+    "swap": Technique("augmentation", (*LINKS, "lastfm-deepwalk"), each("swap", 0.1, 0.3, swap_weight=0.5)),
+    "inversion": Technique("augmentation", (*TRIPLES, "kinship-complex"), each("task.invert", 0.5, 0.9)),
     "clip_norm": Technique("numbers", (*LINKS, *TRIPLES), each("clip_norm", 0.01, 0.1, 1.0)),
     "clip_value": Technique("numbers", (*LINKS, *TRIPLES), each("clip_value", 1e-4, 1e-3, 1e-2)),
     "clip_rows": Technique("numbers", (*LINKS, *TRIPLES), each("clip_rows", 1e-3, 1e-2, 1e-1)),
@@ -107,4 +135,7 @@ TECHNIQUES = {
     "fp8": Technique("numbers", MIXED, each("precision", "fp8"), saves=True),
     "accumulate": Technique("numbers", MIXED, each("accumulate", 2, 4), saves=True),
     "row_sparse": Technique("numbers", (*LINKS, "lastfm-bprmf"), each("table_updates", "rows"), saves=True),
+    "shared": Technique("sharing", SHARED, each("alone", False), {"alone": True}),
+    "uncertainty": Technique("sharing", SHARED, each("task.balance", "uncertainty"), metric="mean"),
+    "pcgrad": Technique("sharing", SHARED, each("task.balance", "pcgrad"), metric="mean"),
 }
