@@ -72,7 +72,9 @@ def test_adam_is_torchs_sparse_adam(dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["kernel", "torch"])
-@pytest.mark.parametrize("name, decay", [("adamw", 0.3), ("adagrad", 0.0), ("adagrad", 0.3), ("sgd", 0.0), ("sgd", 0.3)])
+@pytest.mark.parametrize(
+    "name, decay", [("adamw", 0.3), ("adagrad", 0.0), ("adagrad", 0.3), ("sgd", 0.0), ("sgd", 0.3)]
+)
 def test_with_all_rows_touched_it_is_the_dense_optimiser(name, decay, dtype):
     ours, theirs = table_of(dtype), table_of(dtype)
     plain = {"adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad, "sgd": torch.optim.SGD}[name]

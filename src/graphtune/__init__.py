@@ -38,7 +38,8 @@ _HOME = {
         "LightGCN", "Model", "NetMF", "Node2Vec", "ProNE", "Recipe", "RotatE", "Scorer", "TransE",
     ),
     "graphtune.split": (
-        "Split", "given_split", "split_edges", "split_inductive", "split_interactions", "split_nodes", "split_triples",
+        "Split", "audit_together", "given_split", "split_edges", "split_inductive", "split_interactions", "split_nodes",
+        "split_triples",
     ),
     "graphtune.start": (
         "StartReport", "randomise", "start_from", "start_from_closed_form", "start_from_model", "start_from_state",
@@ -46,7 +47,7 @@ _HOME = {
     "graphtune.store": ("Record", "load", "open_directory", "save"),
     "graphtune.tasks": (
         "CommunityDetection", "LinkPrediction", "NodeClassification", "NodeRegression", "Recommendation",
-        "TripleCompletion", "finetune", "pretrain",
+        "Shared", "TripleCompletion", "finetune", "pretrain",
     ),
     "graphtune.train.fit": ("Result", "Run", "Training", "fit"),
     "graphtune.train.loggers": ("CSVLogger", "TensorBoardLogger"),

@@ -1,12 +1,13 @@
 """What a sampler hands to an objective.
 
-Axes: B examples, K negatives, W walks, L positions.
+Axes: B examples, K negatives, W walks, L positions, T tasks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar
+from itertools import zip_longest
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -137,3 +138,30 @@ class WalkBatch:
             torch.from_numpy(self.walks[walk, centre].astype(np.int64)),
             torch.from_numpy(self.negative[walk, centre].astype(np.int64)),
         )
+
+
+@dataclass(frozen=True)
+class MixedBatch:
+    """What several tasks have in one step.
+
+    Attributes:
+        parts: [T] the batch of each task, None for one that this step leaves out.
+    """
+
+    unit: ClassVar[str] = "examples"
+    parts: tuple[Batch | WalkBatch | None, ...]
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts if part is not None)
+
+    def nodes(self) -> Tensor:
+        """[n] int64, every node that an objective reads of it, repeats among them."""
+        return torch.cat([part.nodes() for part in self.parts if isinstance(part, Batch)])
+
+    def split(self, parts: int) -> list[MixedBatch]:
+        """Each task's batch in up to `parts` batches of like size; a task that has fewer is left out of the last."""
+        pieces: list[list[Any]] = [[] if part is None else part.split(parts) for part in self.parts]
+        return [MixedBatch(row) for row in zip_longest(*pieces)]
+
+    def to(self, device: torch.device) -> MixedBatch:
+        return MixedBatch(tuple(None if part is None else part.to(device) for part in self.parts))

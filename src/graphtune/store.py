@@ -57,6 +57,8 @@ class Record:
         metrics: evaluations by name, as `Evaluation.as_dict` gives them.
         history: a row an epoch.
         notes: anything else worth keeping, as JSON can say it: command, cleaning report, starting weights.
+        node_splits: of the nodes of the same graph, by task, where edges are divided or there are several; they come
+            back over the graph of the model.
     """
 
     split: Split | None = None
@@ -64,6 +66,12 @@ class Record:
     metrics: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    node_splits: dict[str, Split] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for split in self.node_splits.values():
+            if split.unit != "node" or split.edge_part is not None:
+                raise bad("node_splits", "Record", "of nodes, all of whose edges are seen", f"one of {split.kind}")
 
 
 @dataclass(frozen=True)
@@ -156,7 +164,7 @@ def _write(path: Path, model: Model, record: Record) -> None:
     config = _config(model, record, graph)
     hashes = {
         "model.safetensors": commit(path / "model.safetensors", lambda at: save_file(weights, str(at))),
-        "graph.safetensors": commit(path / "graph.safetensors", lambda at: _save_arrays(graph, split, at)),
+        "graph.safetensors": commit(path / "graph.safetensors", lambda at: _save_arrays(graph, record, at)),
         "nodes.parquet": commit(path / "nodes.parquet", _node_table(graph).write_parquet),
         "config.json": commit_json(path / "config.json", config),
         "metrics.json": commit_json(path / "metrics.json", record.metrics),
@@ -194,10 +202,13 @@ def _config(model: Model, record: Record, graph: Graph) -> dict[str, Any]:
             "label_names": None if graph.label_names is None else list(graph.label_names),
             "on_disk": None if graph.lists is None else _place(graph.lists.directory),
         },
-        "split": None
-        if split is None
-        else {"unit": split.unit, "kind": split.kind, "seed": split.seed, "ratios": split.ratios},
+        "split": None if split is None else _described(split),
+        "node_splits": {task: _described(of_nodes) for task, of_nodes in record.node_splits.items()},
     }
+
+
+def _described(split: Split) -> dict[str, Any]:
+    return {"unit": split.unit, "kind": split.kind, "seed": split.seed, "ratios": split.ratios}
 
 
 def _place(directory: Path) -> dict[str, str]:
@@ -205,7 +216,7 @@ def _place(directory: Path) -> dict[str, str]:
     return {"directory": str(directory), "sha256": sha256(directory / RECORD)}
 
 
-def _save_arrays(graph: Graph, split: Split | None, path: Path) -> None:
+def _save_arrays(graph: Graph, record: Record, path: Path) -> None:
     kept = ARRAYS if graph.lists is None else ("labels", "targets")
     arrays = {name: getattr(graph, name) for name in kept if getattr(graph, name) is not None}
     f: Any = graph.features
@@ -214,10 +225,16 @@ def _save_arrays(graph: Graph, split: Split | None, path: Path) -> None:
         arrays["features.shape"] = np.array(f.shape)
     elif f is not None:
         arrays["features"] = f
-    if split is not None:
-        named = {"part": split.part, "edge_part": split.edge_part, "negatives": split.negatives}
-        arrays |= {f"split.{name}": value for name, value in named.items() if value is not None}
+    if record.split is not None:
+        arrays |= _parts("split", record.split)
+    for task, split in record.node_splits.items():
+        arrays |= _parts(f"nodes.{task}", split)
     safetensors.numpy.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(path))
+
+
+def _parts(prefix: str, split: Split) -> dict[str, np.ndarray]:
+    named = {"part": split.part, "edge_part": split.edge_part, "negatives": split.negatives}
+    return {f"{prefix}.{name}": value for name, value in named.items() if value is not None}
 
 
 def _id_table(ids: NodeIds) -> pl.DataFrame:
@@ -246,12 +263,7 @@ def _verified_run(path: Path) -> dict[str, Any]:
 def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequence[type]) -> Stored:
     arrays = safetensors.numpy.load_file(str(path / "graph.safetensors"))
     graph = _graph(path, config["graph"], arrays)
-    split = None
-    if config["split"] is not None:
-        parts = {k[len("split.") :]: v for k, v in arrays.items() if k.startswith("split.")}
-        options = config["split"]
-        ratios = None if options["ratios"] is None else tuple(options["ratios"])
-        split = Split(graph, options["unit"], options["kind"], seed=options["seed"], ratios=ratios, **parts)
+    split = None if config["split"] is None else _split(graph, config["split"], "split", arrays)
     model = _recipe(config["recipe"], recipes).build(graph if split is None else split.observed(TRAIN))
     for name, spec in config["heads"].items():
         model.add_head(name, HeadSpec(**spec))
@@ -262,7 +274,16 @@ def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequ
     model.eval()
     history = pl.read_parquet(path / "history.parquet").to_dicts()
     rows = [{k: v for k, v in row.items() if v is not None} for row in history]
-    return Stored(model, Record(split, config["training"], read_json(path / "metrics.json"), rows, run["notes"]))
+    divided = config.get("node_splits", {})
+    of_nodes = {task: _split(model.graph, options, f"nodes.{task}", arrays) for task, options in divided.items()}
+    metrics = read_json(path / "metrics.json")
+    return Stored(model, Record(split, config["training"], metrics, rows, run["notes"], of_nodes))
+
+
+def _split(graph: Graph, options: dict[str, Any], prefix: str, arrays: dict[str, np.ndarray]) -> Split:
+    parts = {k[len(prefix) + 1 :]: v for k, v in arrays.items() if k.startswith(f"{prefix}.")}
+    ratios = None if options["ratios"] is None else tuple(options["ratios"])
+    return Split(graph, options["unit"], options["kind"], seed=options["seed"], ratios=ratios, **parts)
 
 
 def _recipe(described: dict[str, Any], recipes: Sequence[type]) -> Any:

@@ -154,7 +154,8 @@ def finetune(
         str,
         typer.Option(
             "--task",
-            help="link-prediction, recommendation, triple-completion, node-classification or node-regression.",
+            help="link-prediction, recommendation, triple-completion, node-classification or node-regression; several "
+            "with commas between.",
         ),
     ],
     out: o.Out,

@@ -160,14 +160,21 @@ def _edge_split(stored: Stored, directory: str, task: str) -> Split:
     return split
 
 
+def held_nodes(stored: Stored, task: str) -> Split | None:
+    """The parts of nodes that a directory holds for a task."""
+    split = stored.record.split
+    of_nodes = split if split is not None and split.unit == "node" else None
+    return stored.record.node_splits.get(task, of_nodes)
+
+
 def _node_split(stored: Stored, directory: str, labels: LabelOptions, task: str, seed: int, talk: Talk) -> Split:
     """The parts of nodes that the directory holds, or new ones, over the graph that the model learned from."""
-    split = stored.record.split
-    if split is not None and split.unit == "node":
+    held = held_nodes(stored, task)
+    if held is not None:
         if labels.labels is not None:
             fix = "Leave out --labels, or begin with a model that was not fine-tuned on labels."
             raise bad("--labels", task, f"left out: {directory} holds labels and their parts", labels.labels, fix)
-        return split
+        return held
     graph = _labelled(stored.model.graph, labels, talk)
     known = graph.targets if task == NodeRegression.name else graph.labels
     if known is None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 VARIANTS = ("base", "enhanced")
-READABLE = (bool, int, float, str)
+NUMBERS = tuple[float, ...]
+READABLE = (bool, int, float, str, NUMBERS)
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -89,9 +90,12 @@ def read(name: str, text: str, hint: Any) -> Any:
     if optional and text.lower() == "none":
         return None
     try:
+        if kind == NUMBERS:
+            return tuple(map(float, text.split(",")))
         return WORDS[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
-        what = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+        told = {int: "a whole number", float: "a number", bool: "true or false", NUMBERS: "numbers with commas between"}
+        what = told[kind]
         raise bad(name, "--set", what, text) from None
 
 

@@ -125,6 +125,4 @@ def adagrad_rows(
 def descent_rows(indices: np.ndarray, values: np.ndarray, table: np.ndarray, rate: float, decay: float) -> None:
     """w <- w - rate (g + decay w), in touched rows; arguments as `adam_rows`."""
     which = touched(indices)
-    in_blocks(
-        _descent, len(which.rows), *which, values, table, np.float32(rate), np.float32(decay), block=ROWS_A_BLOCK
-    )
+    in_blocks(_descent, len(which.rows), *which, values, table, np.float32(rate), np.float32(decay), block=ROWS_A_BLOCK)

@@ -7,6 +7,7 @@ from graphtune.objectives.base import Fused, Losses, Objective
 from graphtune.objectives.hard import Hardest
 from graphtune.objectives.nodes import Classify, Regress
 from graphtune.objectives.pairs import BPR, EdgeProximity
+from graphtune.objectives.several import Several
 from graphtune.objectives.softmax import OneVsAll, SampledSoftmax
 from graphtune.objectives.triples import SelfAdversarial
 from graphtune.objectives.walks import SkipGram
@@ -23,5 +24,6 @@ __all__ = [
     "Regress",
     "SampledSoftmax",
     "SelfAdversarial",
+    "Several",
     "SkipGram",
 ]

@@ -78,9 +78,7 @@ class _Full(torch.autograd.Function):
 
 class _Sampled(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, query: Tensor, noise: Tensor, positive: Tensor, negative: Tensor, target: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, query: Tensor, noise: Tensor, positive: Tensor, negative: Tensor, target: Tensor) -> Tensor:
         ctx.dtype = _product_dtype()
         scores = (query @ noise.T).float()
         arrays = (x.numpy() for x in (scores, positive.float().contiguous(), negative, target))

@@ -2,6 +2,7 @@
 
 from graphtune.sampling.base import Sampler
 from graphtune.sampling.edges import EdgeSampler
+from graphtune.sampling.mixed import MIXES, MixedSampler, check_each, check_mix
 from graphtune.sampling.nodes import NodeSampler
 from graphtune.sampling.noise import NOISES, Negatives, noise_weights
 from graphtune.sampling.walks import WalkSampler
@@ -10,12 +11,16 @@ from graphtune.sampling.weights import CLASS_WEIGHTS, EDGE_WEIGHTS, class_weight
 __all__ = [
     "CLASS_WEIGHTS",
     "EDGE_WEIGHTS",
+    "MIXES",
     "NOISES",
     "EdgeSampler",
+    "MixedSampler",
     "Negatives",
     "NodeSampler",
     "Sampler",
     "WalkSampler",
+    "check_each",
+    "check_mix",
     "class_weights",
     "edge_weights",
     "noise_weights",

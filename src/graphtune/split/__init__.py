@@ -7,6 +7,7 @@ from graphtune.split.edges import split_edges, split_interactions, split_triples
 from graphtune.split.inverse import InverseRule, inverse_rules, with_inverses
 from graphtune.split.nodes import split_inductive, split_nodes
 from graphtune.split.parts import RATIOS, TEST, TRAIN, UNUSED, VALID, Split, given_split
+from graphtune.split.together import audit_together
 
 __all__ = [
     "RATIOS",
@@ -16,6 +17,7 @@ __all__ = [
     "VALID",
     "InverseRule",
     "Split",
+    "audit_together",
     "given_split",
     "inverse_rules",
     "split_edges",

@@ -6,6 +6,7 @@ from graphtune.tasks.links import LinkPrediction
 from graphtune.tasks.nodes import NodeClassification, NodeRegression
 from graphtune.tasks.ranking import Recommendation
 from graphtune.tasks.run import default_task, finetune, pretrain
+from graphtune.tasks.shared import Shared
 from graphtune.tasks.triples import TripleCompletion
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "NodeClassification",
     "NodeRegression",
     "Recommendation",
+    "Shared",
     "Task",
     "TripleCompletion",
     "default_task",

@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from graphtune.check import bad
 from graphtune.train.failure import TrainingError
+from graphtune.train.shares import WHOLE, Share, Whole, shares
 
 
-@dataclass(frozen=True)
-class Share:
-    """What a part counts in its batch.
-
-    Attributes:
-        mean: its share of the weights of the examples, or of their number where they have none.
-        penalty: its share of their number, as penalties are means over rows.
-    """
-
-    mean: Tensor | float
-    penalty: float
-
-    def of(self, mean: Tensor, penalty: Tensor | float) -> Tensor:
-        return mean * self.mean + penalty * self.penalty
-
-
-class Whole:
-    """The share of a batch that is not split."""
-
-    def of(self, mean: Tensor, penalty: Tensor | float) -> Tensor:
-        return mean + penalty if isinstance(penalty, Tensor) else mean
-
-
-WHOLE = Whole()
 Make = Callable[[Any, "Share | Whole"], float]
 """(part, share) -> its share of the loss; adds its share of the gradient to what there is."""
 
@@ -98,11 +73,7 @@ def split(batch: Any, count: int) -> Iterator[tuple[Any, Share]]:
     if not hasattr(batch, "split"):
         raise bad("accumulate", "TrainConfig", "1 for batches that have no `split`", count)
     parts = [part for part in batch.split(count) if len(part)]
-    examples, weight = sum(map(len, parts)), getattr(batch, "weight", None)
-    total = None if weight is None else weight.sum().clamp_min(1e-12)
-    for part in parts:
-        share = len(part) / examples
-        yield part, Share(share if total is None else part.weight.sum() / total, share)
+    return zip(parts, shares(batch, parts))
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -19,7 +19,8 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.models.similar import kinds_of, similar_nodes
-from graphtune.sampling import Sampler
+from graphtune.objectives import Several
+from graphtune.sampling import MixedSampler, Sampler
 
 SWAPS, MIXES = 5, 6  # streams of chance
 
@@ -62,15 +63,24 @@ def augment(sampler: Sampler, objective: Any, model: Model, config: TrainConfig)
     Raises:
         ArgumentError: the objective has no head whose examples could be mixed.
     """
-    if config.mixup and not getattr(objective, "mixes", False):
-        what = f"0 for {type(objective).__name__}: only labels or values that a head learns are mixed"
-        raise bad("mixup", "TrainConfig", what, config.mixup)
     if not config.swap and not config.mixup:
         return sampler
+    objectives = objective.objectives if isinstance(objective, Several) else (objective,)
+    if config.mixup and not any(map(_mixes, objectives)):
+        what = f"0 for {type(objective).__name__}: only labels or values that a head learns are mixed"
+        raise bad("mixup", "TrainConfig", what, config.mixup)
     nearest = None
     if config.swap:
         nearest = similar_nodes(model.embeddings(), config.swap_nearest, kinds_of(model.graph)).numpy()
-    return Augmented(sampler, config, nearest)
+    if not isinstance(sampler, MixedSampler):
+        return Augmented(sampler, config, nearest)
+    plain = replace(config, mixup=0.0)
+    each = zip(sampler.samplers, objectives)
+    return replace(sampler, samplers=tuple(Augmented(s, config if _mixes(o) else plain, nearest) for s, o in each))
+
+
+def _mixes(objective: Any) -> bool:
+    return getattr(objective, "mixes", False)
 
 
 def swap_similar(batch: Any, nearest: np.ndarray, chance: float, weight: float, rng: np.random.Generator) -> Any:
@@ -84,12 +94,15 @@ def swap_similar(batch: Any, nearest: np.ndarray, chance: float, weight: float, 
         rng: of all choices.
 
     Raises:
-        ArgumentError: a weight other than 1 for walks, which have none.
+        ArgumentError: a weight other than 1 for walks, which have none; or negatives are to be unknown.
     """
     if isinstance(batch, WalkBatch):
         if weight != 1:
             raise bad("swap_weight", "TrainConfig", "1 for walks, which have no weights", weight)
         return replace(batch, walks=_swap(batch.walks, rng.random(batch.walks.shape) < chance, nearest, rng))
+    if batch.known is not None:
+        fix = "What is known of a node is not known of a similar one."
+        raise bad("swap", "TrainConfig", "0 where negatives are to be unknown", chance, fix)
     hit = rng.random(len(batch)) < chance
     at_source = np.full(len(batch), True) if batch.target is None else rng.random(len(batch)) < 0.5
     source = torch.from_numpy(_swap(batch.source.numpy(), hit & at_source, nearest, rng))

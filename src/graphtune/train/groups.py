@@ -60,6 +60,11 @@ def parameter_groups(model: Model, config: TrainConfig, by_rows: Collection[str]
     return list(groups.values())
 
 
+def weights_of(groups: Sequence[Group]) -> list[nn.Parameter]:
+    """All of them."""
+    return [parameter for group in groups for parameter in group.parameters.values()]
+
+
 def layer_depths(model: Model) -> dict[str, int]:
     """How many layers lie above each weight, by name: heads and scorer are the top where they have weights, under them
     come the layers of the encoder."""

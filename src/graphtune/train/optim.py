@@ -26,9 +26,7 @@ def make_optimizer(groups: Sequence[Group], config: TrainConfig) -> torch.optim.
         told = ", ".join(f"{name}={getattr(config, name)!r}" for name in options)
         argument = "freeze" if config.freeze else "lr_table"
         raise bad(argument, "TrainConfig", "such that some weight of the model is trained", told)
-    learning = [
-        {"params": list(g.parameters.values()), "lr": g.peak, "peak": g.peak, "weight_decay": g.decay} for g in groups
-    ]
+    learning = [_rated(group) for group in groups]
     if not any(group.by_rows for group in groups):
         return _dense(learning, config)
     dense = [own for own, group in zip(learning, groups) if not group.by_rows]
@@ -75,3 +73,9 @@ def _dense(groups: Groups, config: TrainConfig) -> torch.optim.Optimizer:
 
 def _by_rows(groups: Groups, config: TrainConfig) -> torch.optim.Optimizer:
     return {"adamw": RowAdam, "adagrad": RowAdagrad, "sgd": RowSGD}[config.optimizer](groups)
+
+
+def _rated(group: Group) -> dict[str, Any]:
+    """A group as optimisers take it, with its peak rate."""
+    weights = list(group.parameters.values())
+    return {"params": weights, "lr": group.peak, "peak": group.peak, "weight_decay": group.decay}

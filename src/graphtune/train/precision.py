@@ -32,8 +32,8 @@ class Precision(Protocol):
 
     computing: AbstractContextManager[Any]
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradient of the loss, perhaps scaled."""
+    def scaled(self, loss: Tensor) -> Tensor:
+        """What is differentiated in place of the loss."""
         ...
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
@@ -63,8 +63,8 @@ class Plain:
     def __init__(self, computing: AbstractContextManager[Any]):
         self.computing = computing
 
-    def backward(self, loss: Tensor) -> None:
-        loss.backward()
+    def scaled(self, loss: Tensor) -> Tensor:
+        return loss
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         pass
@@ -96,8 +96,8 @@ class Scaled:
     def __init__(self, computing: AbstractContextManager[Any], device: str):
         self.computing, self.scaler = computing, torch.amp.GradScaler(device)
 
-    def backward(self, loss: Tensor) -> None:
-        self.scaler.scale(loss).backward()
+    def scaled(self, loss: Tensor) -> Tensor:
+        return self.scaler.scale(loss)
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         self.scaler.unscale_(optimizer)

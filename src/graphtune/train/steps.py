@@ -16,16 +16,18 @@ from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.models.views import View
 from graphtune.objectives import Fused, Losses, Objective
-from graphtune.train.accumulate import WHOLE, Parts, Share, Whole
+from graphtune.train.accumulate import Parts
+from graphtune.train.balance import make_balance
 from graphtune.train.clip import Clip, gradients_of
 from graphtune.train.difficulty import easiest
-from graphtune.train.groups import parameter_groups, unfreeze
+from graphtune.train.groups import parameter_groups, unfreeze, weights_of
 from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
 from graphtune.train.precision import make_precision
 from graphtune.train.progress import say
 from graphtune.train.rowwise import tables_by_rows
 from graphtune.train.schedule import Clock
+from graphtune.train.shares import WHOLE, Share, Whole
 
 _STEPPING = ("epochs", "batch_size", "lr", "optimizer", "eval_every", "patience")
 _RATES = ("schedule", "lr_end", "warmup", "cycles", "cycle_growth")
@@ -59,21 +61,18 @@ class AutogradStep:
     """Loss, gradient, clipping, optimiser: the reference for every objective."""
 
     def __init__(
-        self,
-        model: Model,
-        objective: Objective,
-        config: TrainConfig,
-        fixed: np.ndarray | None = None,
-        tell: Tell = say,
+        self, model: Model, objective: Any, config: TrainConfig, fixed: np.ndarray | None = None, tell: Tell = say
     ):
-        self.model, self.objective, self.config = model, objective, config
-        self.groups = parameter_groups(model, config, tables_by_rows(model, objective, config))
+        self.model, self.config = model, config
+        groups = parameter_groups(model, config, tables_by_rows(model, objective, config))
+        self.balance = make_balance(objective, config, weights_of(groups), model.device)
+        self.groups = [*groups, *self.balance.groups]
+        self.parameters = weights_of(self.groups)
         self.optimizer = make_optimizer(self.groups, config)
-        self.parameters = [p for group in self.groups for p in group.parameters.values()]
         self.precision = make_precision(config.precision, model.device, tell)
         self.parts = Parts(config.accumulate, tell)
         self.clip = Clip(model.table_parameters().values(), config)
-        self.fixed, self.anchor = FixedRows(model, fixed), Anchor(self.groups, config.l2_sp)
+        self.fixed, self.anchor = FixedRows(model, fixed), Anchor(groups, config.l2_sp)
         model.row_dropout = config.row_dropout
         self.view = View.of(config)
         model.encoder.begin_view(self.view, model.graph)
@@ -91,15 +90,20 @@ class AutogradStep:
         return loss
 
     def loss(self, batch: Any, clock: Clock, share: Share | Whole = WHOLE) -> Tensor:
-        """Weighted mean of the objective plus the penalties on the rows it used."""
+        """What the step descends: the loss of the objective, or those of several tasks in balance."""
+        return self.balance.total(partial(self._loss_of, clock), batch, share)
+
+    def _loss_of(self, clock: Clock, objective: Objective, batch: Any, share: Share | Whole) -> Tensor:
+        """Weighted mean of an objective plus the penalties on the rows it used."""
         with self.precision.computing:
-            losses = self.objective(self.model, batch)
+            losses = objective(self.model, batch)
         weight = easiest(losses.values, getattr(batch, "weight", None), self.config.curriculum, clock)
         return share.of(reduce(losses, weight), penalty(losses.factors, self.config))
 
     def _clear(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
+        self.balance.begin()
 
     def _gradient(self, clock: Clock, batch: Any, share: Share | Whole) -> float:
         loss = self.loss(batch, clock, share)
@@ -110,12 +114,13 @@ class AutogradStep:
 
     def _backward(self, loss: Tensor) -> None:
         if loss.requires_grad:
-            self.precision.backward(loss)
+            self.balance.backward(self.precision.scaled(loss))
         elif not self.config.unfreeze:  # which may begin with layers that this loss does not read
             fix = "The weights that are not frozen do not enter the loss."
             raise bad("freeze", "TrainConfig", "such that the loss has something to train", self.config.freeze, fix)
 
     def _update(self, clock: Clock) -> None:
+        self.balance.settle(clock.step)
         self.fixed.clear_gradients()
         gradients = gradients_of(self.parameters)
         if gradients:
@@ -127,7 +132,7 @@ class AutogradStep:
         self.fixed.put_back()
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name).state_dict() for name in ("optimizer", "precision", "parts")}
+        return {name: getattr(self, name).state_dict() for name in ("balance", "optimizer", "precision", "parts")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
