@@ -1,8 +1,8 @@
 """Stories: a model, a task and a graph, small enough to be run hundreds of times, and one run of a story.
 
 A run takes changes by name: `recipe.dropout` of the model, `task.negatives` of the task, `objective.temperature` of the
-loss; `start`, what it is filled with where it is `missing`, whether known rows are `fixed`, whether the run will `watch`
-validation, whether the first of several tasks is `alone`; any other name is a field of `TrainConfig`.
+loss; `start`; what `missing` rows get; whether known rows are `fixed`, the run is to `watch` validation, and the first of
+several tasks is `alone`; any other name is a field of `TrainConfig`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ ITEMS = {
     "lr": 0.01,
 }
 TRIPLES = {"epochs": 20, "eval_every": 5, "patience": 0, "schedule": "constant", "n3": 0.0, "lr": 0.2}
-DISTANCE = TRIPLES | {"optimizer": "adamw", "lr": 0.01, "task.loss": "self-adversarial", "task.negatives": 32}
+DISTANCE = TRIPLES | {"optimizer": "adamw", "lr": 0.03, "task.loss": "self-adversarial", "task.negatives": 32}
 VERY_FEW, FEW, MOST = (0.02, 0.2, 0.78), (0.05, 0.15, 0.8), (0.7, 0.1, 0.2)
 
 STORIES = {
