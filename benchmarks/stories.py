@@ -1,8 +1,8 @@
 """Stories: a model, a task and a graph, small enough to be run hundreds of times, and one run of a story.
 
 A run takes changes by name: `recipe.dropout` of the model, `task.negatives` of the task, `objective.temperature` of the
-loss; `start`; what `missing` rows get; whether known rows are `fixed`, the run is to `watch` validation, and the first of
-several tasks is `alone`; any other name is a field of `TrainConfig`.
+loss; `start`; what `missing` rows get; whether known rows are `fixed`, the run is to `watch` validation, or the first
+of several tasks is `alone`; any other name is a field of `TrainConfig`.
 """
 
 from __future__ import annotations
