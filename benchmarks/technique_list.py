@@ -12,6 +12,7 @@ FEWS = ("cora-few-gcn", "citeseer-few-gcn")
 TABLES = ("lastfm-deepwalk", "cora-deepwalk")
 TRIPLES = ("umls-complex", "nations-distmult")
 SHARED = ("cora-shared", "lastfm-shared")
+FALLING = ("citeseer-links-deepwalk", "umls-complex", "kinship-complex", "nations-distmult", "lastfm-bprmf")
 MIXED = ("cora-links-deepwalk", "cora-gcn", "umls-complex")
 FROM_RANDOM, FROM_PRETRAINED, FROM_KNOWN = ({"start": start} for start in ("random", "pretrained", "known"))
 
@@ -56,19 +57,27 @@ TECHNIQUES = {
     "freeze": Technique("trained", (*TABLES, *FEWS), each("freeze", "encoder.*"), FROM_PRETRAINED),
     "fixed_rows": Technique("trained", (*LINKS, "lastfm-deepwalk"), each("fixed", True), FROM_KNOWN),
     "unfreeze": Technique("trained", (*TABLES, *FEWS), each("unfreeze", 0.2, 0.4), FROM_PRETRAINED),
-    "lora": Technique("trained", FEWS, each("lora_rank", 4, 16), FROM_PRETRAINED),
-    "adapter": Technique("trained", FEWS, each("adapter", 16, 64), FROM_PRETRAINED),
+    "lora": Technique(
+        "trained",
+        FEWS,
+        [*each("lr", 0.01, 0.03, 0.1, lora_rank=4), *each("lr", 0.01, 0.03, 0.1, lora_rank=16)],
+        FROM_PRETRAINED,
+    ),
+    "adapter": Technique(
+        "trained",
+        FEWS,
+        [*each("lr", 0.003, 0.01, 0.03, adapter=16), *each("lr", 0.003, 0.01, adapter=64)],
+        FROM_PRETRAINED,
+    ),
     "layer_decay": Technique("rates", (*TABLES, *FEWS), each("layer_decay", 0.3, 0.1), FROM_PRETRAINED),
     "group_rates": Technique("rates", TABLES, each("lr_table", 1e-3, 1e-4), FROM_PRETRAINED),
-    "warmup": Technique("rates", (*LINKS, "umls-complex", "cora-gcn"), each("warmup", 0.1, 0.3)),
-    "cosine": Technique("rates", (*LINKS, *TRIPLES), each("schedule", "cosine")),
-    "cosine_restarts": Technique("rates", (*LINKS, *TRIPLES), each("cycles", 2, 3, schedule="cosine")),
-    "exponential": Technique("rates", (*LINKS, *TRIPLES), each("lr_end", 0.1, 0.01, schedule="exponential")),
-    "linear": Technique("rates", (*LINKS, *TRIPLES), each("schedule", "linear")),
-    "step": Technique("rates", (*LINKS, *TRIPLES), each("step_factor", 0.5, 0.1, schedule="step")),
-    "plateau": Technique(
-        "rates", (*LINKS, *TRIPLES), each("plateau_factor", 0.5, 0.1, schedule="plateau", plateau_patience=1)
-    ),
+    "warmup": Technique("rates", ("cora-gcn", *FALLING), each("warmup", 0.1, 0.3)),
+    "cosine": Technique("rates", FALLING, each("schedule", "cosine")),
+    "cosine_restarts": Technique("rates", FALLING, each("cycles", 2, 3, schedule="cosine")),
+    "exponential": Technique("rates", FALLING, each("lr_end", 0.1, 0.01, schedule="exponential")),
+    "linear": Technique("rates", FALLING, each("schedule", "linear")),
+    "step": Technique("rates", FALLING, each("step_factor", 0.5, 0.1, schedule="step")),
+    "plateau": Technique("rates", FALLING, each("plateau_factor", 0.5, 0.1, schedule="plateau", plateau_patience=1)),
     "l2_sp": Technique("regularisation", (*TABLES, *FEWS), each("l2_sp", 0.3, 3.0, 10.0), FROM_PRETRAINED),
     "dropout": Technique("regularisation", (*NODES, "lastfm-gcn"), each("recipe.dropout", 0.3, 0.6, 0.8)),
     "row_dropout": Technique("regularisation", (*LINKS, *TRIPLES), each("row_dropout", 0.1, 0.3, 0.5)),
