@@ -13,6 +13,7 @@ TABLES = ("lastfm-deepwalk", "cora-deepwalk")
 TRIPLES = ("umls-complex", "nations-distmult")
 SHARED = ("cora-shared", "lastfm-shared")
 FALLING = ("citeseer-links-deepwalk", "umls-complex", "kinship-complex", "nations-distmult", "lastfm-bprmf")
+CLIPPED = ("cora-links-deepwalk", "umls-complex", "nations-distmult")
 MIXED = ("cora-links-deepwalk", "cora-gcn", "umls-complex")
 FROM_RANDOM, FROM_PRETRAINED, FROM_KNOWN = ({"start": start} for start in ("random", "pretrained", "known"))
 
@@ -66,7 +67,7 @@ TECHNIQUES = {
     "adapter": Technique(
         "trained",
         FEWS,
-        [*each("lr", 0.003, 0.01, 0.03, adapter=16), *each("lr", 0.003, 0.01, adapter=64)],
+        each("lr", 0.003, 0.01, 0.03, adapter=16),
         FROM_PRETRAINED,
     ),
     "layer_decay": Technique("rates", (*TABLES, *FEWS), each("layer_decay", 0.3, 0.1), FROM_PRETRAINED),
@@ -136,9 +137,9 @@ TECHNIQUES = {
     "mixup": Technique("augmentation", (*NODES, "lastfm-deepwalk"), each("mixup", 0.2, 1.0)),
     "swap": Technique("augmentation", (*LINKS, "lastfm-deepwalk"), each("swap", 0.1, 0.3, swap_weight=0.5)),
     "inversion": Technique("augmentation", (*TRIPLES, "kinship-complex"), each("task.invert", 0.5, 0.9)),
-    "clip_norm": Technique("numbers", (*LINKS, *TRIPLES), each("clip_norm", 0.01, 0.1, 1.0)),
-    "clip_value": Technique("numbers", (*LINKS, *TRIPLES), each("clip_value", 1e-4, 1e-3, 1e-2)),
-    "clip_rows": Technique("numbers", (*LINKS, *TRIPLES), each("clip_rows", 1e-3, 1e-2, 1e-1)),
+    "clip_norm": Technique("numbers", CLIPPED, each("clip_norm", 0.01, 0.1)),
+    "clip_value": Technique("numbers", CLIPPED, each("clip_value", 1e-4, 1e-3)),
+    "clip_rows": Technique("numbers", CLIPPED, each("clip_rows", 1e-3, 1e-2)),
     "bf16": Technique("numbers", MIXED, each("precision", "bf16"), saves=True),
     "fp16": Technique("numbers", MIXED, each("precision", "fp16"), saves=True),
     "fp8": Technique("numbers", MIXED, each("precision", "fp8"), saves=True),

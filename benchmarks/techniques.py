@@ -30,7 +30,7 @@ from harness import arguments, finish
 from stories import OWN, STORIES, run
 from technique_list import TECHNIQUES, Technique
 
-SELECTION = (100, 101, 102, 103, 104)
+SELECTION = (100, 101, 102)
 
 
 @dataclass(frozen=True)
