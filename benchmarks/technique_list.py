@@ -12,7 +12,14 @@ FEWS = ("cora-few-gcn", "citeseer-few-gcn")
 TABLES = ("lastfm-deepwalk", "cora-deepwalk")
 TRIPLES = ("umls-complex", "nations-distmult")
 SHARED = ("cora-shared", "lastfm-shared")
-FALLING = ("citeseer-links-deepwalk", "umls-complex", "kinship-complex", "nations-distmult", "lastfm-bprmf")
+FALLING = (
+    "citeseer-links-deepwalk",
+    "umls-complex",
+    "kinship-complex",
+    "nations-distmult",
+    "lastfm-bprmf",
+    "cora-links-gcn",
+)
 CLIPPED = ("cora-links-deepwalk", "umls-complex", "nations-distmult")
 MIXED = ("cora-links-deepwalk", "cora-gcn", "umls-complex")
 FROM_RANDOM, FROM_PRETRAINED, FROM_KNOWN = ({"start": start} for start in ("random", "pretrained", "known"))
@@ -85,11 +92,13 @@ TECHNIQUES = {
     "edge_dropout": Technique(
         "regularisation", (*NODES, "cora-links-gcn", "lastfm-gcn"), each("edge_dropout", 0.2, 0.5)
     ),
-    "l1": Technique("regularisation", (*LINKS, *TRIPLES), each("l1", 1e-4, 1e-3, 1e-2)),
-    "l2": Technique("regularisation", (*LINKS, *TRIPLES), each("l2", 1e-3, 1e-2, 1e-1)),
+    "l1": Technique("regularisation", (*LINKS, *TRIPLES, "lastfm-bprmf"), each("l1", 1e-4, 1e-3, 1e-2)),
+    "l2": Technique("regularisation", (*LINKS, *TRIPLES, "lastfm-bprmf"), each("l2", 1e-3, 1e-2, 1e-1)),
     "n3": Technique("regularisation", (*TRIPLES, "kinship-complex"), each("n3", 1e-3, 1e-2, 1e-1)),
-    "weight_decay": Technique("regularisation", NODES, each("weight_decay", 0.1, 1.0, 5.0)),
-    "weight_decay_table": Technique("regularisation", LINKS, each("weight_decay_table", 0.1, 1.0, 5.0)),
+    "weight_decay": Technique("regularisation", (*NODES, *FEWS), each("weight_decay", 0.1, 1.0, 5.0)),
+    "weight_decay_table": Technique(
+        "regularisation", (*LINKS, "lastfm-bprmf"), each("weight_decay_table", 0.1, 1.0, 5.0)
+    ),
     "early_stopping": Technique(
         "regularisation",
         (*LINKS, "lastfm-deepwalk"),

@@ -178,6 +178,7 @@ def main() -> None:
         )
     asked = [found for found in details.values() if not found["saves"]]
     figures["techniques"], figures["gains"] = len(asked), sum(found["low"] > 0 for found in asked)
+    runs.pool.shutdown()
     finish("techniques", figures, args, ("techniques", "gains"), techniques=details)
 
 
