@@ -55,7 +55,7 @@ def _verdict(found: dict[str, Any]) -> str:
     if found["low"] > 0:
         return "**gain**"
     stories = ", ".join(dict.fromkeys(t["story"] for t in found["tried"]))
-    return f"{'worse' if found['high'] < 0 else 'no gain found'} on {stories}"
+    return f"{'worse here; ' if found['high'] < 0 else ''}no gain found on {stories}"
 
 
 def write_between(path: Path, begin: str, end: str, text: str) -> None:
