@@ -57,7 +57,7 @@ def finish(
             "quick": args.quick,
             "seeds": args.seeds,
             "details": details,
-            "command": _command(),
+            "command": typed(),
             "machine": machine(),
             "date": time.strftime("%Y-%m-%d"),
         }
@@ -155,7 +155,7 @@ def peer(name: str, task: str, *words: Any) -> dict[str, Any]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def _command() -> str:
+def typed() -> str:
     """What was typed, without where the results go."""
     words = sys.argv[1:]
     if "--json" in words:

@@ -10,33 +10,37 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sklearn.linear_model
 import torch
 import torch._inductor
+from numba.core.registry import cpu_target
 
 import graphtune as gt
 from graphtune import files
 from graphtune.cli.app import app
 from graphtune.cli.embed import embed
 from graphtune.cli.finetune import finetune
+from graphtune.files import read_json
 from graphtune.train.checkpoint import Checkpoints
-from harness import arguments, finish
+from harness import arguments, finish, typed
 
 POINTS = ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir")
 DEADLINE = 120.0  # seconds a run may take
 SMALL = ("--dim", "8", "--set", "deterministic=true", "--set", "patience=0", "--quiet")
-LOADED = (embed, finetune, sklearn.linear_model, torch._inductor)  # imported once, so that no fork has to
+LOADED = (embed, finetune, torch._inductor)  # imported once, so that no fork has to
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ class Tally:
     """What came of the kills of one kind.
 
     Attributes:
-        kills: how many.
+        tried: how often a run was to be killed; it may end too early.
+        kills: how often it was.
         resumed: after which the command with --resume ended well.
         bit_identical: with the weights of a run that was left alone.
         lost_directories: after which neither the model that was there nor the new one could be loaded.
@@ -87,6 +92,7 @@ class Tally:
         faults: what went wrong.
     """
 
+    tried: int = 0
     kills: int = 0
     resumed: int = 0
     bit_identical: int = 0
@@ -114,54 +120,103 @@ class Tally:
 def main() -> None:
     parser = arguments(__doc__, seeds=1)
     parser.add_argument("--kills", type=int, default=6, help="kills at random moments, a family and seed")
-    parser.add_argument("--points", type=int, default=6, help="kills at points of a commit, a family; 0 for all")
+    parser.add_argument("--points", type=int, default=6, help="kills at points of a commit, a family; 0 all, -1 none")
     parser.add_argument("--family", action="append", choices=[f.name for f in FAMILIES], help="only this one")
     args = parser.parse_args()
     kills = 1 if args.quick else args.kills
-    tallies: dict[str, Tally] = {}
+    families = [family for family in FAMILIES if family.name in (args.family or [family.name])]
+    book = Book(args.json)
     here = os.getcwd()
     with tempfile.TemporaryDirectory() as place:
         os.chdir(place)
         write_data()
         check(wait(start([*FRIENDS, "--model", "gcn", "--split", "none", "--set", "epochs=2", "--out", "base"])))
-        for family in FAMILIES:
-            if family.name not in (args.family or [family.name]):
-                continue
+        prepare(families)
+        for family in families:
             if kills:
-                tallies[f"{family.name}, at random"] = at_random(family, kills, args.seeds)
-            if not args.quick or family.name == "line":
-                tallies[f"{family.name}, at points"] = at_points(family, 2 if args.quick else args.points)
-            print(family.name, *(vars(t) for name, t in tallies.items() if name.startswith(family.name + ",")))
+                at_random(family, kills, args.seeds, book)
+            if args.points >= 0 and (not args.quick or family.name == "line"):
+                at_points(family, 2 if args.quick else args.points, book)
         os.chdir(here)
+    tallies = book.tallies
     names = ("kills", "resumed", "bit_identical", "lost_directories", "left_behind", "from_checkpoint", "within_epoch")
     figures = {name: sum(getattr(tally, name) for tally in tallies.values()) for name in names}
     finish("kill", figures, args, names[:5], **{name: vars(tally) for name, tally in tallies.items()})
+    book.close()
 
 
-def at_random(family: Family, kills: int, seeds: int) -> Tally:
+class Book:
+    """The tallies, on disk after every kill beside the file of --json, so that the same command goes on after a break.
+
+    Args:
+        json: the file, or None to keep nothing.
+    """
+
+    def __init__(self, json: str | None):
+        self.path = None if json is None else Path(json).resolve().with_suffix(".part")
+        self.tallies: dict[str, Tally] = {}
+        if self.path is not None and self.path.exists():
+            begun = read_json(self.path)
+            if begun["command"] == typed():
+                self.tallies = {name: Tally(**values) for name, values in begun["tallies"].items()}
+
+    def tally(self, name: str) -> Tally:
+        return self.tallies.setdefault(name, Tally())
+
+    def keep(self) -> None:
+        if self.path is not None:
+            values = {name: vars(tally) for name, tally in self.tallies.items()}
+            files.commit_json(self.path, {"command": typed(), "tallies": values})
+
+    def close(self) -> None:
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def prepare(families: list[Family]) -> None:
+    """Import what a run of any family imports, and fill Numba's registries, so that no fork has to."""
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
+    for family in families:
+        words = family.command(family.short, "--out", f"first-{family.name}")
+        check(wait(start(words, imports_to=Path("imports"))))
+        for name in Path("imports").read_text().split():
+            with suppress(ImportError):
+                import_module(name)
+
+
+def at_random(family: Family, kills: int, seeds: int, book: Book) -> None:
     """Kills at moments drawn from the time that a run left alone takes, from its first file on."""
-    tally, command = Tally(), family.command(family.long, "--save-every", "0.01", "--out")
-    whole, span = left_alone(command)
-    for seed in range(seeds):
-        rng = random.Random(f"{family.name} {seed}")
-        while tally.kills < kills * (seed + 1):
-            out = Path(f"random-{family.name}-{seed}-{rng.random()}")
-            if killed_after(rng.uniform(0, span), [*command, str(out)], out):
-                tally.judge([*command, str(out)], out, whole, family.name)
-    return tally
+    tally, command = (
+        book.tally(f"{family.name}, at random"),
+        family.command(family.long, "--save-every", "0.01", "--out"),
+    )
+    whole, span = left_alone(command) if tally.kills < kills * seeds else ("", 0.0)
+    while tally.kills < kills * seeds:
+        tally.tried += 1
+        out, moment = (
+            Path(f"random-{family.name}-{tally.tried}"),
+            random.Random(f"{family.name} {tally.tried}").random(),
+        )
+        if killed_after(moment * span, [*command, str(out)], out):
+            tally.judge([*command, str(out)], out, whole, family.name)
+        book.keep()
+    print(family.name, "at random:", vars(tally), flush=True)
 
 
-def at_points(family: Family, kills: int) -> Tally:
+def at_points(family: Family, kills: int, book: Book) -> None:
     """Kills before the n-th call that changes the disk, for all n, or for `kills` of them at even distances."""
-    tally, command = Tally(), family.command(family.short, "--out")
+    tally, command = book.tally(f"{family.name}, at points"), family.command(family.short, "--out")
     whole, _ = left_alone(command)
-    old = family.command(("epochs=1",), "--seed", "1", "--out")
-    out = Path(f"count-{family.name}")
+    old, out = Path(f"old-{family.name}"), Path(f"count-{family.name}")
+    check(wait(start(family.command(("epochs=1",), "--seed", "1", "--out", str(old)))))
     calls = counted(old, [*command, str(out), "--overwrite"], out)
-    chosen = np.linspace(1, calls, kills + 2).round().astype(int)[1:-1] if kills else range(1, calls + 1)
-    for number in chosen:
+    chosen = np.linspace(1, calls, kills + 2).round().astype(int)[1:-1] if kills else list(range(1, calls + 1))
+    for number in chosen[tally.tried :]:
+        book.keep()
+        tally.tried += 1
         out = Path(f"points-{family.name}-{number}")
-        check(wait(start([*old, str(out)])))
+        shutil.copytree(old, out)
         before, words = weights(out), [*command, str(out), "--overwrite"]
         code = wait(start(words, kill_at=int(number)))
         if code != -signal.SIGKILL:
@@ -170,7 +225,8 @@ def at_points(family: Family, kills: int) -> Tally:
         if not loads(out) or weights(out) not in (before, whole):
             tally.lost_directories += 1
         tally.judge(words, out, whole, f"{family.name}, call {number} of {calls}")
-    return tally
+    book.keep()
+    print(family.name, "at points:", vars(tally), flush=True)
 
 
 def left_alone(command: list[str]) -> tuple[str, float]:
@@ -197,14 +253,20 @@ def killed_after(seconds: float, command: list[str], out: Path) -> bool:
     return wait(child) == -signal.SIGKILL
 
 
-def counted(old: list[str], command: list[str], out: Path) -> int:
-    """How many calls that change the disk a command makes where it replaces the model that `old` makes."""
-    check(wait(start([*old, str(out)])))
+def counted(old: Path, command: list[str], out: Path) -> int:
+    """How many calls that change the disk a command makes where it replaces the model of the directory `old`."""
+    shutil.copytree(old, out)
     check(wait(start(command, count_to=Path("count"))))
     return int(Path("count").read_text())
 
 
-def start(words: list[str], log: Path | None = None, kill_at: int = 0, count_to: Path | None = None) -> int:
+def start(
+    words: list[str],
+    log: Path | None = None,
+    kill_at: int = 0,
+    count_to: Path | None = None,
+    imports_to: Path | None = None,
+) -> int:
     """The process that runs `graphtune WORDS`, a fork of this one.
 
     Args:
@@ -212,6 +274,7 @@ def start(words: list[str], log: Path | None = None, kill_at: int = 0, count_to:
         log: takes what it prints.
         kill_at: the number of the call that changes the disk before which it kills itself; 0 for none.
         count_to: takes the number of those calls.
+        imports_to: takes the names of the modules that it has imported in the end.
     """
     sys.stdout.flush()
     child = os.fork()
@@ -226,6 +289,8 @@ def start(words: list[str], log: Path | None = None, kill_at: int = 0, count_to:
         code = run(words)
         if count_to is not None:
             count_to.write_text(str(next(calls)))
+        if imports_to is not None:
+            imports_to.write_text("\n".join(sys.modules))
         os._exit(code)
     finally:
         os._exit(70)

@@ -1,15 +1,13 @@
 """The recipe against random weights: a pretrained start, dropout, L2 and a rate that falls as a cosine.
 
-DeepWalk, LINE and a GNN each start a model of a social graph (links and classes), of a recommender and of a knowledge
-graph. There RotatE's entities start from vectors that its graph gives without its relations. Three arms:
+DeepWalk, LINE and a GNN each start a model of a social graph (links, and classes of which 5 % of the nodes tell one),
+of a recommender and of a knowledge graph. In the recommender the vectors of DeepWalk and LINE start a BPR-MF, and the
+GNN is LightGCN; in the knowledge graph RotatE's entities start from vectors that its graph gives without its relations.
 
-- recipe: pretrained, dropout, L2, cosine;
-- random: random weights and all the rest of the recipe;
-- plain: random weights, no dropout, no L2, a constant rate.
-
-The arms that start at random train twice as many epochs, which is to outweigh the pretraining; the seconds of all are
-in the results. Each arm has the rate, of three, that is best on validation for a seed of its own. Gains are on test,
-the mean over seeds with its 95 % t-interval; a cell is won where both arms are beaten with an interval above 0.
+The other side starts at random and has all the rest of the recipe: with as many epochs of fine-tuning, and "longer",
+with more of them, by as many seconds as the pretraining took. Each arm has the rate, of two, that is best on validation
+for a seed of its own. Gains are on test, the mean over seeds with its 95 % t-interval; a cell is won where that of each
+of its tasks is above 0.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from graphtune.split import TEST, VALID
 from harness import arguments, finish
 
 QUIET = gt.Run(quiet=True)
-ARMS = ("recipe", "random", "plain")
+ARMS = ("recipe", "random", "longer")
 CHOOSING = 100
 """The seed on which rates are chosen."""
 
@@ -49,6 +47,7 @@ class Cell:
         metric: of the task.
         before: changes to the settings of the pretraining.
         after: changes to those of the fine-tuning; the recipe's dropout and L2 are among them.
+        epochs: of the fine-tuning.
         rates: learning rates to choose from.
         takes_over: another model, which starts from the pretrained one's vectors.
     """
@@ -58,7 +57,8 @@ class Cell:
     metric: str
     before: dict[str, Any]
     after: dict[str, Any]
-    rates: tuple[float, float, float]
+    epochs: int
+    rates: tuple[float, float]
     takes_over: Any = None
 
     @property
@@ -69,17 +69,17 @@ class Cell:
 
 def friends(seed: int) -> Made:
     split = gt.split_edges(gt.load_dataset("lastfm-asia").graph, seed=seed)
-    return split, gt.LinkPrediction(split)
+    return split, gt.LinkPrediction(split, negatives=128)
 
 
-def countries(seed: int) -> Made:
-    split = gt.split_nodes(gt.load_dataset("lastfm-asia").graph, seed=seed)
+def few_countries(seed: int) -> Made:
+    split = gt.split_nodes(gt.load_dataset("lastfm-asia").graph, (0.05, 0.15, 0.8), seed=seed)
     return split.graph, gt.NodeClassification(split)
 
 
 def artists(seed: int) -> Made:
     split = gt.load_dataset("lastfm").split
-    return split, gt.Recommendation(split)
+    return split, gt.Recommendation(split, negatives=256)
 
 
 def facts(seed: int) -> Made:
@@ -90,28 +90,28 @@ def facts(seed: int) -> Made:
     return graph, gt.TripleCompletion(split, loss="self-adversarial", negatives=64)
 
 
-LINKS = {"epochs": 10, "batch_size": 1024, "weight_decay_table": 0.0, "row_dropout": 0.1, "l2": 1e-3, "patience": 0}
-CLASSES = {"epochs": 60, "weight_decay": 0.0, "row_dropout": 0.1, "l2": 1e-3, "eval_every": 5, "patience": 0}
-ITEMS = {"epochs": 15, "row_dropout": 0.2, "l2": 1e-3, "eval_every": 5, "patience": 0}
-FACTS = {"epochs": 15, "batch_size": 1024, "row_dropout": 0.1, "l2": 1e-4, "eval_every": 5, "patience": 0}
-COARSE = (0.003, 0.01, 0.03)
-FINE = (0.001, 0.003, 0.01)
+LINKS = {"batch_size": 1024, "weight_decay_table": 0.0, "row_dropout": 0.1, "l2": 1e-3, "patience": 0, "eval_every": 5}
+CLASSES = {"weight_decay": 0.0, "row_dropout": 0.1, "l2": 1e-3, "eval_every": 10, "patience": 0}
+ITEMS = {"row_dropout": 0.2, "l2": 1e-3, "eval_every": 5, "patience": 0}
+FACTS = {"batch_size": 256, "row_dropout": 0.1, "l2": 1e-4, "eval_every": 10, "patience": 0}
+COARSE, FINE, FAST = (0.01, 0.03), (0.003, 0.01), (0.03, 0.1)
 
-DEEPWALK, LINE = gt.DeepWalk(dim=64), gt.LINE(dim=64)
-GCN = gt.GCN(hidden=64, dim=64, dropout=0.2)
+DEEPWALK, LINE = gt.DeepWalk(dim=32), gt.LINE(dim=32)
+GCN, LONG, SHORT = gt.GCN(hidden=32, dim=32, dropout=0.2), {"epochs": 30}, {"epochs": 10}
+MF, ROTATE = gt.BPRMF(dim=32), gt.RotatE(dim=32)
 CELLS = {
-    "social_deepwalk_links": Cell(DEEPWALK, friends, "mrr", {}, LINKS, FINE),
-    "social_deepwalk_classes": Cell(DEEPWALK, countries, "f1_micro", {}, CLASSES, COARSE),
-    "social_line_links": Cell(LINE, friends, "mrr", {}, LINKS, FINE),
-    "social_line_classes": Cell(LINE, countries, "f1_micro", {}, CLASSES, COARSE),
-    "social_gnn_links": Cell(GCN, friends, "mrr", {"epochs": 30}, LINKS, FINE),
-    "social_gnn_classes": Cell(GCN, countries, "f1_micro", {"epochs": 30}, CLASSES, COARSE),
-    "recommender_deepwalk": Cell(DEEPWALK, artists, "ndcg_20", {}, ITEMS, FINE),
-    "recommender_line": Cell(LINE, artists, "ndcg_20", {}, ITEMS, FINE),
-    "recommender_gnn": Cell(gt.LightGCN(), artists, "ndcg_20", {"epochs": 20}, ITEMS, FINE),
-    "knowledge_deepwalk": Cell(DEEPWALK, facts, "mrr", {}, FACTS, COARSE, gt.RotatE(dim=64)),
-    "knowledge_line": Cell(LINE, facts, "mrr", {}, FACTS, COARSE, gt.RotatE(dim=64)),
-    "knowledge_gnn": Cell(GCN, facts, "mrr", {"epochs": 30}, FACTS, COARSE, gt.RotatE(dim=64)),
+    "social_deepwalk_links": Cell(DEEPWALK, friends, "mrr", {}, LINKS, 5, FINE),
+    "social_deepwalk_classes": Cell(DEEPWALK, few_countries, "f1_micro", {}, CLASSES, 30, COARSE),
+    "social_line_links": Cell(LINE, friends, "mrr", {}, LINKS, 5, FINE),
+    "social_line_classes": Cell(LINE, few_countries, "f1_micro", {}, CLASSES, 30, COARSE),
+    "social_gnn_links": Cell(GCN, friends, "mrr", LONG, LINKS, 5, FINE),
+    "social_gnn_classes": Cell(GCN, few_countries, "f1_micro", LONG, CLASSES, 30, COARSE),
+    "recommender_deepwalk": Cell(DEEPWALK, artists, "ndcg_20", {}, ITEMS, 20, COARSE, MF),
+    "recommender_line": Cell(LINE, artists, "ndcg_20", {}, ITEMS, 20, COARSE, MF),
+    "recommender_gnn": Cell(gt.LightGCN(dim=32), artists, "ndcg_20", SHORT, ITEMS, 20, COARSE),
+    "knowledge_deepwalk": Cell(DEEPWALK, facts, "mrr", {}, FACTS, 10, FAST, ROTATE),
+    "knowledge_line": Cell(LINE, facts, "mrr", {}, FACTS, 10, FAST, ROTATE),
+    "knowledge_gnn": Cell(GCN, facts, "mrr", SHORT, FACTS, 10, FAST, ROTATE),
 }
 """By graph, model and, where a graph has two, task; a cell of the table is a graph and a model."""
 
@@ -129,24 +129,17 @@ def start(cell: Cell, arm: str, data: Any, task: Any, seed: int, quick: bool) ->
     return model
 
 
-def settings(cell: Cell, arm: str, task: Any, lr: float, seed: int, quick: bool) -> gt.TrainConfig:
-    config = replace(task.defaults(), seed=seed, lr=lr, schedule="cosine", **cell.after)
-    if arm != "recipe":
-        config = replace(config, epochs=2 * config.epochs)
-    if arm == "plain":
-        config = replace(config, schedule="constant", row_dropout=0.0, l2=0.0, weight_decay=0.0)
-    return replace(config, epochs=2, eval_every=1) if quick else config
-
-
-def run(cell: Cell, arm: str, lr: float, seed: int, quick: bool) -> dict[str, float]:
-    """Metrics on validation and test, and the seconds from random weights to the end."""
+def run(cell: Cell, arm: str, lr: float, seed: int, epochs: int, quick: bool) -> dict[str, float]:
+    """Metrics on validation and test, and seconds."""
     data, task = cell.make(seed)
     begun = time.monotonic()
     model = start(cell, arm, data, task, seed, quick)
-    model = gt.finetune(model, task, settings(cell, arm, task, lr, seed, quick), QUIET).model
-    seconds = time.monotonic() - begun
+    ready = time.monotonic()
+    config = replace(task.defaults(), seed=seed, lr=lr, schedule="cosine", **cell.after, epochs=epochs)
+    model = gt.finetune(model, task, config, QUIET).model
+    seconds = {"starting": ready - begun, "training": time.monotonic() - ready}
     valid, test = (task.evaluate(model, part)[cell.metric] for part in (VALID, TEST))
-    return {"valid": valid, "test": test, "seconds": seconds}
+    return {"valid": valid, "test": test, **seconds}
 
 
 class Runs:
@@ -158,12 +151,12 @@ class Runs:
         if path and Path(path).exists():
             self.known = dict(json.loads(line) for line in Path(path).read_text().splitlines())
 
-    def get(self, name: str, arm: str, lr: float, seed: int) -> dict[str, float]:
+    def get(self, name: str, arm: str, lr: float, seed: int, epochs: int) -> dict[str, float]:
         cell = CELLS[name]
         pretrained = (cell.recipe, cell.before) if arm == "recipe" else ""
-        key = repr((arm, cell.make.__name__, cell.model, pretrained, cell.after, lr, seed, self.quick))
+        key = repr((arm, cell.make.__name__, cell.model, pretrained, cell.after, lr, seed, epochs, self.quick))
         if key not in self.known:
-            self.known[key] = run(cell, arm, lr, seed, self.quick)
+            self.known[key] = run(cell, arm, lr, seed, epochs, self.quick)
             if self.path:
                 with open(self.path, "a") as file:
                     file.write(json.dumps([key, self.known[key]]) + "\n")
@@ -171,13 +164,18 @@ class Runs:
 
 
 def measure(name: str, runs: Runs, seeds: int) -> dict[str, Any]:
-    """Rates by validation on a seed of its own, then each arm on the seeds."""
-    found: dict[str, Any] = {"metric": CELLS[name].metric}
+    """Rates by validation on a seed of its own, then all arms on the seeds."""
+    cell = CELLS[name]
+    epochs, rates = (2, cell.rates[:1]) if runs.quick else (cell.epochs, cell.rates)
+    took = runs.get(name, "recipe", rates[0], CHOOSING, epochs)
+    more = math.ceil(epochs * took["starting"] / took["training"])
+    found: dict[str, Any] = {"metric": cell.metric}
     for arm in ARMS:
-        rates = CELLS[name].rates[:1] if runs.quick else CELLS[name].rates
-        lr = max(rates, key=lambda lr: runs.get(name, arm, lr, CHOOSING)["valid"])
-        done = [runs.get(name, arm, lr, seed) for seed in range(seeds)]
-        found[arm] = {"lr": lr, **{k: [result[k] for result in done] for k in ("test", "seconds")}}
+        way, budget = ("random", epochs + more) if arm == "longer" else (arm, epochs)
+        lr = max(rates, key=lambda lr: runs.get(name, way, lr, CHOOSING, budget)["valid"])
+        done = [runs.get(name, way, lr, seed, budget) for seed in range(seeds)]
+        shown = {key: [result[key] for result in done] for key in ("test", "starting", "training")}
+        found[arm] = {"lr": lr, "epochs": budget, **shown}
     for arm in ARMS[1:]:
         found[f"over_{arm}"] = interval(np.subtract(found["recipe"]["test"], found[arm]["test"]))
     return found
@@ -190,25 +188,35 @@ def interval(differences: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+def cell_of(name: str) -> str:
+    """A graph and a model."""
+    return "_".join(name.split("_")[:2])
+
+
+def wins(details: dict[str, Any], gain: str) -> int:
+    """Cells all of whose tasks gain."""
+    lost = {cell_of(name) for name, found in details.items() if found[gain][1] <= 0}
+    return len({cell_of(name) for name in details} - lost)
+
+
 def main() -> None:
     parser = arguments(__doc__, seeds=5)
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS), metavar="CELL")
     parser.add_argument("--cache", metavar="FILE", help="keep runs here, and do not run those that are here again")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    runs, figures, details = Runs(args.cache, args.quick), {}, {}
+    runs = Runs(args.cache, args.quick)
+    figures: dict[str, float] = {}
+    details: dict[str, Any] = {}
     for name in args.cells[: 2 if args.quick else None]:
         found = details[name] = measure(name, runs, 2 if args.quick else args.seeds)
         arms = ", ".join(f"{arm} {np.mean(found[arm]['test']):.4f}" for arm in ARMS)
         gains = ", ".join("over {} {:+.4f} [{:+.4f}, {:+.4f}]".format(arm, *found[f"over_{arm}"]) for arm in ARMS[1:])
         print(f"{name} {found['metric']}: {arms}; {gains}", flush=True)
-        for key, value in zip(("", "_low", "_high"), found["over_random"]):
-            figures[name + key] = value
-        figures[f"{name}_over_plain"] = found["over_plain"][0]
-    won = {"_".join(n.split("_")[:2]): True for n in details}
-    for name, found in details.items():
-        won["_".join(name.split("_")[:2])] &= all(found[f"over_{arm}"][1] > 0 for arm in ARMS[1:])
-    figures |= {"wins": sum(won.values()), "cells": len(won)}
+        for arm, prefix in (("random", name), ("longer", f"{name}_over_longer")):
+            figures |= {prefix + key: value for key, value in zip(("", "_low", "_high"), found[f"over_{arm}"])}
+    figures |= {"wins": wins(details, "over_random"), "wins_over_longer": wins(details, "over_longer")}
+    figures["cells"] = len({cell_of(name) for name in details})
     finish("recipe", figures, args, cells=details)
 
 

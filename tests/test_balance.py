@@ -21,6 +21,7 @@ from graphtune.train.balance import (
     products,
     projected,
 )
+from graphtune.train.shares import WHOLE
 from graphtune.train.state import MismatchError
 
 CPU = torch.device("cpu")
@@ -29,7 +30,7 @@ BOTH = MixedBatch((0, 1))  # type: ignore[arg-type]
 
 def given(*losses):
     """What gives task k the loss number k."""
-    return lambda objective, part: losses[objective]
+    return lambda objective, part, share: losses[objective]
 
 
 def of(count, **more):
@@ -40,7 +41,8 @@ def test_a_single_task_is_left_alone():
     weight = nn.Parameter(torch.tensor(3.0))
     balance = make_balance("objective", TrainConfig(), [weight], CPU)
     assert type(balance) is Balance
-    loss = balance.total(lambda objective, batch: weight * (2.0 if (objective, batch) == ("objective", 7) else 0), 7)
+    right = ("objective", 7, WHOLE)
+    loss = balance.total(lambda *given: weight * (2.0 if given == right else 0), 7, WHOLE)
     balance.backward(loss)
     balance.settle(0)
     assert loss.item() == 6.0
@@ -50,23 +52,23 @@ def test_a_single_task_is_left_alone():
 
 def test_fixed_weights():
     losses = torch.tensor(2.0), torch.tensor(0.5)
-    assert WeightedSum(of(2)).total(given(*losses), BOTH).item() == 2.5
+    assert WeightedSum(of(2)).total(given(*losses), BOTH, WHOLE).item() == 2.5
     weighted = WeightedSum(of(2, weights=(0.25, 4.0)))
-    assert weighted.total(given(*losses), BOTH).item() == 2.5
-    assert weighted.total(given(*losses), MixedBatch((None, 1))).item() == 2.0
+    assert weighted.total(given(*losses), BOTH, WHOLE).item() == 2.5
+    assert weighted.total(given(*losses), MixedBatch((None, 1)), WHOLE).item() == 2.0
 
 
 def test_uncertainty_by_hand():
     """exp(-s) L + s / 2: at s = 0 the losses themselves, with the gradient 1/2 - L; at s = log 4 L / 4 + log 2."""
     losses = torch.tensor(2.0), torch.tensor(0.5)
     balance = Uncertainty(of(2), TrainConfig(lr=0.3), CPU)
-    total = balance.total(given(*losses), BOTH)
+    total = balance.total(given(*losses), BOTH, WHOLE)
     total.backward()
     assert total.item() == 2.5
     assert [s.grad.item() for s in balance.log_variances] == [-1.5, 0.0]
     with torch.no_grad():
         balance.log_variances[0].fill_(math.log(4))
-    assert balance.total(given(*losses), BOTH).item() == pytest.approx(0.5 + math.log(2) + 0.5)
+    assert balance.total(given(*losses), BOTH, WHOLE).item() == pytest.approx(0.5 + math.log(2) + 0.5)
     (group,) = balance.groups
     assert (group.peak, group.decay) == (0.3, 0.0)
     assert Uncertainty(of(2, lr=0.1), TrainConfig(lr=0.3), CPU).groups[0].peak == 0.1
@@ -80,7 +82,7 @@ def test_uncertainty_ends_where_each_task_counts_by_its_loss():
     optimizer = torch.optim.SGD(balance.log_variances, lr=0.2)
     for _ in range(400):
         optimizer.zero_grad()
-        balance.total(given(*losses), BOTH).backward()
+        balance.total(given(*losses), BOTH, WHOLE).backward()
         optimizer.step()
     for s, loss in zip(balance.log_variances, losses):
         assert s.item() == pytest.approx(math.log(2 * loss), abs=1e-4)
@@ -88,7 +90,7 @@ def test_uncertainty_ends_where_each_task_counts_by_its_loss():
 
 def test_a_task_that_is_left_out_keeps_its_variance():
     balance = Uncertainty(of(2), TrainConfig(), CPU)
-    balance.total(given(torch.tensor(2.0), torch.tensor(3.0)), MixedBatch((0, None))).backward()  # type: ignore[arg-type]
+    balance.total(given(torch.tensor(2.0), torch.tensor(3.0)), MixedBatch((0, None)), WHOLE).backward()  # type: ignore[arg-type]
     assert balance.log_variances[0].grad is not None
     assert balance.log_variances[1].grad is None
 
@@ -156,7 +158,7 @@ def test_pcgrad_projects_shared_weights_and_leaves_heads(weights):
     small, step = Small.make(), 5
     balance = ProjectedGradients(of(3, weights=weights), small.parameters, seed=3)
     batch = MixedBatch((0, 1, 2))  # type: ignore[arg-type]
-    loss = balance.total(lambda k, part: small.loss(k), batch)
+    loss = balance.total(lambda k, part, share: small.loss(k), batch, WHOLE)
     balance.backward(loss)
     balance.settle(step)
     own = [w * small.loss(k) for k, w in enumerate(weights or (1.0, 1.0, 1.0))]
@@ -175,11 +177,11 @@ def test_pcgrad_takes_a_batch_in_parts_and_any_multiple_of_the_loss():
     """Halves of a batch, each counting a half, give the gradient of the whole; a scaled loss a scaled one."""
     whole, halves = Small.make(1), Small.make(1)
     balance = ProjectedGradients(of(3), whole.parameters, seed=0)
-    balance.backward(balance.total(lambda k, part: whole.loss(k), MixedBatch((0, 1, 2))))  # type: ignore[arg-type]
+    balance.backward(balance.total(lambda k, part, share: whole.loss(k), MixedBatch((0, 1, 2)), WHOLE))  # type: ignore[arg-type]
     balance.settle(1)
     other = ProjectedGradients(of(3), halves.parameters, seed=0)
     for rows in (slice(0, 4), slice(4, 8)):
-        loss = other.total(lambda k, part: halves.loss(k, rows), MixedBatch((0, 1, 2)))  # type: ignore[arg-type]  # noqa: B023
+        loss = other.total(lambda k, part, share: halves.loss(k, rows), MixedBatch((0, 1, 2)), WHOLE)  # type: ignore[arg-type]  # noqa: B023
         other.backward(loss / 2 * 1024)
     other.settle(1)
     for a, b in zip(whole.parameters, halves.parameters):
@@ -190,7 +192,7 @@ def test_pcgrad_leaves_frozen_weights_alone():
     small = Small.make()
     small.shared.requires_grad_(False)
     balance = ProjectedGradients(of(3), small.parameters, seed=0)
-    balance.backward(balance.total(lambda k, part: small.loss(k), MixedBatch((0, 1, 2))))  # type: ignore[arg-type]
+    balance.backward(balance.total(lambda k, part, share: small.loss(k), MixedBatch((0, 1, 2)), WHOLE))  # type: ignore[arg-type]
     balance.settle(0)
     assert small.shared.grad is None
     assert all(head.grad is not None for head in small.heads)

@@ -170,7 +170,7 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "--out is a directory": (("communities", "friends", "--out", "kept"), 2, ("name of a file",)),
     "--out in no directory": (("communities", "friends", "--out", "no/c.csv"), 2, ("can be written",)),
     "resume of a finished run": (("embed", "friends.csv", "--out", "friends", "--resume"), 2, ("finished",)),
-    "unknown logger": (("embed", "friends.csv", "--log", "wandb", *NEW), 2, ("'csv'", "'wandb'")),
+    "unknown logger": (("embed", "friends.csv", "--log", "neptune", *NEW), 2, ("'csv'", "'neptune'")),
     "config that is missing": (("run", "nope.toml"), 2, ("'nope.toml'",)),
     "config that is no TOML": (("run", "no.toml"), 2, ("TOML", "line 1")),
     "config with a strange section": (("run", "section.toml"), 2, ("[embed]", "'embd'")),
@@ -270,7 +270,7 @@ def test_ids_and_labels_of_a_tuned_model(place: Path, tmp_path: Path) -> None:
     again = run("evaluate", tuned, "--task", "node-classification", "--labels", "clubs.csv")
     assert again.code == 2
     assert "Leave out --labels" in again.error
-    assert "--split none" in run("evaluate", tuned, "--task", "link-prediction").error
+    assert run("evaluate", tuned, "--task", "link-prediction").code == 0  # the parts of its edges are still known
 
 
 def test_a_diverging_run_names_the_epoch_and_leaves_nothing(place: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphtune.check import ArgumentError, DataError
-from graphtune.clean import (
+from graphtune.cleaning import (
     LOOK_ONLY,
     Cleaning,
     _edge_key,

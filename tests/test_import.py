@@ -1,5 +1,6 @@
 """`import graphtune` is quick, loads nothing heavy, and has all the names it promises."""
 
+import pkgutil
 import subprocess
 import sys
 
@@ -12,7 +13,8 @@ import sys, time
 begin = time.perf_counter()
 import graphtune
 print(time.perf_counter() - begin)
-print(*(name for name in ("torch", "numba", "torch_geometric", "sklearn", "polars") if name in sys.modules))
+heavy = ("torch", "numba", "torch_geometric", "sklearn", "polars", "matplotlib")
+print(*(name for name in heavy if name in sys.modules))
 """
 
 
@@ -37,3 +39,9 @@ def test_unknown_names_are_no_attributes():
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):
         graphtune.nothing_of_the_kind  # noqa: B018
     assert set(dir(graphtune)) >= set(graphtune.__all__)
+
+
+def test_no_module_hides_a_name():
+    """A module that is imported becomes an attribute of the package, in place of what has its name."""
+    modules = {module.name for module in pkgutil.iter_modules(graphtune.__path__)}
+    assert not modules & set(graphtune.__all__)

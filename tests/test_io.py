@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphtune.check import ArgumentError, DataError
-from graphtune.clean import LOOK_ONLY, Cleaning
+from graphtune.cleaning import LOOK_ONLY, Cleaning
 from graphtune.findings import Report
 from graphtune.graph import Graph
 from graphtune.io import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphtune.check import DataError
-from graphtune.clean import Cleaning
+from graphtune.cleaning import Cleaning
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.io import (

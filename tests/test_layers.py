@@ -10,20 +10,20 @@ SOURCE = Path(__file__).parents[1] / "src" / "graphtune"
 # Each unit is a module or a package; it may import from the lines above its own, and from itself.
 LAYERS = (
     ("check", "card"),
-    ("ids", "findings", "files", "config", "kernels"),
+    ("ids", "findings", "files", "config", "launch", "kernels"),
     ("graph", "batch"),
-    ("clean", "disk", "estimate", "split", "convert", "metrics", "statistics", "sampling", "objectives"),
+    ("cleaning", "disk", "estimate", "split", "convert", "metrics", "statistics", "sampling", "objectives"),
     ("io", "models"),
     ("vectors",),
     ("datasets", "evaluate", "start", "train", "store"),
     ("tasks", "testing"),
-    ("demo",),
+    ("demo", "reporting"),
     ("cli",),
     ("__main__",),
 )
 LAYER_OF = {unit: number for number, units in enumerate(LAYERS) for unit in units}
-DATA_SIDE = ("check", "ids", "findings", "files", "config", "graph", "kernels", "clean", "disk", "estimate", "split",
-             "convert", "metrics", "statistics", "io", "datasets", "card")  # fmt: skip
+DATA_SIDE = ("check", "ids", "findings", "files", "config", "launch", "graph", "kernels", "cleaning", "disk",
+             "estimate", "split", "convert", "metrics", "statistics", "io", "datasets", "card")  # fmt: skip
 HEAVY = ("torch", "torch_geometric", "dgl", "pandas", "networkx", "igraph", "leidenalg", "gensim")
 
 

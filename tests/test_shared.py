@@ -245,11 +245,29 @@ def test_a_step_has_the_weighted_losses_of_its_tasks():
     step = make_step(model, training.objective, config)
     assert isinstance(step, AutogradStep)
     batch = next(iter(training.sampler.batches(0)))
-    each = [step.loss_of(o, part) for o, part in zip(training.objective.objectives, batch.parts)]
-    assert step.loss(batch).item() == pytest.approx(0.5 * each[0].item() + 2.0 * each[1].item())
+    steps = [AutogradStep(model, objective, config) for objective in training.objective.objectives]
+    each = [one.loss(part, Clock()) for one, part in zip(steps, batch.parts)]
+    assert step.loss(batch, Clock()).item() == pytest.approx(0.5 * each[0].item() + 2.0 * each[1].item())
     alone = [t.training(model, config) for t in task.tasks]
     for own, part in zip(alone, batch.parts):
         assert next(iter(own.sampler.batches(0))).source.tolist() == part.source.tolist()
+
+
+@pytest.mark.parametrize("balance", ["fixed", "uncertainty", "pcgrad"])
+def test_a_step_in_parts_is_that_on_the_whole(balance):
+    """Though the tasks' batches have other sizes, and so are split unevenly."""
+    model = GCN(dim=8, hidden=8, dropout=0.0).build(EDGES.train)
+    task = Shared((LINKS, NodeClassification(NODES, dropout=0.0)), balance=balance)
+    config = replace(SHORT, optimizer="sgd", lr=1.0, l2=0.1)
+    training = task.training(model, config)
+    batch, twin = next(iter(training.sampler.batches(0))), model.copy()
+    whole, parts = (
+        make_step(m, training.objective, replace(config, accumulate=k))(batch, Clock(total=9))
+        for m, k in ((model, 1), (twin, 3))
+    )
+    assert parts == pytest.approx(whole, abs=1e-5)
+    for own, other in zip(model.parameters(), twin.parameters()):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("balance", ["fixed", "uncertainty", "pcgrad"])

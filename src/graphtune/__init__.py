@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "graphtune.check": ("ArgumentError", "DataError", "GraphtuneError", "LeakError"),
-    "graphtune.clean": ("Cleaning", "clean"),
+    "graphtune.cleaning": ("Cleaning", "clean"),
     "graphtune.config": ("TrainConfig",),
     "graphtune.convert": (
         "from_dgl", "from_networkx", "from_pyg", "from_scipy", "to_dgl", "to_networkx", "to_pyg", "to_scipy",
@@ -37,6 +37,7 @@ _HOME = {
         "BPRMF", "GAT", "GCN", "LINE", "ClosedForm", "ComplEx", "DeepWalk", "DistMult", "Encoder", "GraphSAGE",
         "LightGCN", "Model", "NetMF", "Node2Vec", "ProNE", "Recipe", "RotatE", "Scorer", "TransE",
     ),
+    "graphtune.reporting": ("report",),
     "graphtune.split": (
         "Split", "audit_together", "given_split", "split_edges", "split_inductive", "split_interactions", "split_nodes",
         "split_triples",
@@ -51,6 +52,8 @@ _HOME = {
     ),
     "graphtune.train.fit": ("Result", "Run", "Training", "fit"),
     "graphtune.train.loggers": ("CSVLogger", "TensorBoardLogger"),
+    "graphtune.train.profile": ("Profile",),
+    "graphtune.train.trackers": ("MLflowLogger", "WandbLogger"),
     "graphtune.vectors": ("Vectors", "read_vectors", "write_vectors"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -46,7 +46,7 @@ class Batch:
     mix_share: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.source)
+        return self.source.shape[0]
 
     def nodes(self) -> Tensor:
         """[n] int64, every node that an objective reads of it, repeats among them."""
@@ -63,7 +63,7 @@ class Batch:
         return None if self.log_q is None else self._own(self.log_q)
 
     def _own(self, values: Tensor) -> Tensor:
-        if values.ndim == 1 or len(values) == len(self):
+        if values.ndim == 1 or values.shape[0] == self.source.shape[0]:
             return values
         return values.repeat_interleave(2, dim=0)[: len(self)]
 

@@ -170,9 +170,19 @@ class Lock:
         except FileNotFoundError:
             return False
 
+    def holder(self) -> int | None:
+        """The process that seems to hold the file, by what stands in it; it is not tried."""
+        try:
+            number = int(self.path.read_text())
+        except (OSError, ValueError):
+            return None
+        return number if _is_alive(number) else None
+
     def free(self) -> None:
         """Let others hold it."""
         if self._handle is not None:
+            with suppress(OSError):  # nobody holds it then, for those who read
+                os.truncate(self._handle, 0)
             os.close(self._handle)
             self._handle = None
 

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 import safetensors.numpy
 import scipy.sparse as sp
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from graphtune.card import model_card
@@ -40,9 +40,11 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models import RECIPES, HeadSpec, Model
 from graphtune.split import TRAIN, Split
+from graphtune.split.keys import PARTS
 
 FORMAT = 1
-CHECKPOINTS, LOGS = "checkpoints", "logs"
+CHECKPOINTS, LOGS, REPORT = "checkpoints", "logs", "report"
+PROFILE = "profile.json"  # in LOGS
 ARRAYS = ("edges", "relation", "weight", "time", "labels", "targets")
 PACKAGES = ("graphtune", "torch", "numpy", "torch-geometric", "scikit-learn")
 
@@ -75,6 +77,25 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Written:
+    """What stands beside the weights of a model directory, without the model.
+
+    Attributes:
+        config: recipe, heads, training, graph, split.
+        metrics: evaluations by name.
+        history: a row an epoch.
+        run: versions, fingerprint, notes, and the sha256 of the files.
+        parts: edges or nodes of each part of the split; none without a split.
+    """
+
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    history: list[dict[str, Any]]
+    run: dict[str, Any]
+    parts: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Stored:
     """A model directory, read: the model and the record beside it."""
 
@@ -91,7 +112,7 @@ def check_target(directory: str | Path, overwrite: bool = False) -> Path:
     path = Path(directory)
     if path.is_dir() and any(path.iterdir()):
         ours = (path / "run.json").exists()
-        unfinished = all(entry.name in (CHECKPOINTS, LOGS) for entry in path.iterdir())
+        unfinished = all(entry.name in (CHECKPOINTS, LOGS, REPORT) for entry in path.iterdir())
         if ours and not overwrite:
             raise bad(
                 "out", "save", "a new or empty directory", str(path), "It holds a model; --overwrite replaces it."
@@ -157,6 +178,32 @@ def open_directory(directory: str | Path, recipes: Sequence[type] = ()) -> Store
         ) from error
 
 
+def read_written(directory: str | Path) -> Written:
+    """What a model directory says of itself; no class of the model is needed.
+
+    Raises:
+        DataError: the directory is damaged or no model directory.
+    """
+    path = Path(directory)
+    run = _verified_run(path)
+    config, metrics = read_json(path / "config.json"), read_json(path / "metrics.json")
+    parts: dict[str, int] = {}
+    if config["split"] is not None:
+        with safe_open(str(path / "graph.safetensors"), "numpy") as arrays:
+            counts = np.bincount(arrays.get_tensor("split.part"), minlength=len(PARTS))
+        parts = {name: int(count) for name, count in zip(PARTS, counts) if count}
+    return Written(config, metrics, _history(path), run, parts)
+
+
+def _table_of(history: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(history, infer_schema_length=None)  # a metric may first be in a late row
+
+
+def _history(path: Path) -> list[dict[str, Any]]:
+    rows = pl.read_parquet(path / "history.parquet").to_dicts()
+    return [{k: v for k, v in row.items() if v is not None} for row in rows]
+
+
 def _write(path: Path, model: Model, record: Record) -> None:
     split = record.split
     graph = split.graph if split is not None else model.graph
@@ -168,7 +215,7 @@ def _write(path: Path, model: Model, record: Record) -> None:
         "nodes.parquet": commit(path / "nodes.parquet", _node_table(graph).write_parquet),
         "config.json": commit_json(path / "config.json", config),
         "metrics.json": commit_json(path / "metrics.json", record.metrics),
-        "history.parquet": commit(path / "history.parquet", pl.DataFrame(record.history).write_parquet),
+        "history.parquet": commit(path / "history.parquet", _table_of(record.history).write_parquet),
     }
     if graph.relation_ids is not None:
         table = _id_table(graph.relation_ids)
@@ -272,12 +319,10 @@ def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequ
     model.outputs = config["outputs"]
     model.load_state_dict(load_file(str(path / "model.safetensors")))
     model.eval()
-    history = pl.read_parquet(path / "history.parquet").to_dicts()
-    rows = [{k: v for k, v in row.items() if v is not None} for row in history]
     divided = config.get("node_splits", {})
     of_nodes = {task: _split(model.graph, options, f"nodes.{task}", arrays) for task, options in divided.items()}
     metrics = read_json(path / "metrics.json")
-    return Stored(model, Record(split, config["training"], metrics, rows, run["notes"], of_nodes))
+    return Stored(model, Record(split, config["training"], metrics, _history(path), run["notes"], of_nodes))
 
 
 def _split(graph: Graph, options: dict[str, Any], prefix: str, arrays: dict[str, np.ndarray]) -> Split:
@@ -353,5 +398,5 @@ def _take_place(staging: Path, path: Path) -> None:
         os.rename(staging, path)
         return
     if (path / LOGS).is_dir():
-        shutil.copytree(path / LOGS, staging / LOGS)
+        shutil.copytree(path / LOGS, staging / LOGS, symlinks=True)
     exchange(staging, path)

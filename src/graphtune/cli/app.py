@@ -109,6 +109,7 @@ def embed(
     start: o.Start = None,
     missing: o.Missing = None,
     resize: o.Resize = None,
+    fixed: o.Fixed = None,
     triples: o.Triples = False,
     events: o.Events = None,
     columns: o.Columns = None,
@@ -130,6 +131,7 @@ def embed(
     log: o.Log = None,
     tensorboard: o.TensorBoard = False,
     save_every: o.SaveEvery = SAVE_EVERY,
+    profile: o.Profile = False,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
@@ -141,9 +143,11 @@ def embed(
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
     data = DataOptions(edges, *read, about, features, strict, on_disk)
-    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
-    asked = EmbedOptions(data, place, model, variant, dim, seed, split, by, start, missing, resize, tuple(set or ()))
-    talk = Talk(json, quiet)
+    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
+    asked = EmbedOptions(
+        data, place, model, variant, dim, seed, split, by, start, missing, resize, tuple(set or ()), fixed
+    )
+    talk = Talk(json, quiet, together=True)
     talk.run(lambda: embed(asked, talk), show_embedding)
 
 
@@ -168,12 +172,14 @@ def finetune(
     start: o.Start = None,
     missing: o.Missing = None,
     resize: o.Resize = None,
+    fixed: o.Fixed = None,
     model: o.Own = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     log: o.Log = None,
     tensorboard: o.TensorBoard = False,
     save_every: o.SaveEvery = SAVE_EVERY,
+    profile: o.Profile = False,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
@@ -183,9 +189,9 @@ def finetune(
     from graphtune.cli.output import OutOptions
 
     about = LabelOptions(labels, label_type, label_columns, kind)
-    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every)
-    asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model, start, missing, resize)
-    talk = Talk(json, quiet)
+    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
+    asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model, start, missing, resize, fixed)
+    talk = Talk(json, quiet, together=True)
     talk.run(lambda: finetune(asked, talk), show_finetuning)
 
 
@@ -302,6 +308,22 @@ def export(
 
 
 @app.command()
+def report(
+    directory: o.Run,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="DIR/report/report.html unless given.", show_default=False),
+    ] = None,
+    overwrite: o.Overwrite = False,
+    json: o.Json = False,
+) -> None:
+    """Write a page on a run, finished or not: its scores, its curves, and how it was made."""
+    from graphtune.cli.files import report, show_report
+
+    Talk(json).run(lambda: report(directory, out, overwrite), show_report)
+
+
+@app.command()
 def run(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file with [data], [embed], [finetune].")],
     resume: o.Resume = False,
@@ -316,7 +338,7 @@ def run(
     """
     from graphtune.cli.configfile import run, show_run
 
-    talk = Talk(json, quiet)
+    talk = Talk(json, quiet, together=True)
     talk.run(lambda: run(config, resume, overwrite, talk), show_run)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphtune.check import ArgumentError, DataError, bad, one_of
-from graphtune.clean import summary
+from graphtune.cleaning import summary
 from graphtune.cli.settings import nearest
 from graphtune.cli.talk import Talk
 from graphtune.disk import has_graph, load_graph

@@ -12,18 +12,21 @@ from graphtune.check import bad
 from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_pair, read_data, split_data
 from graphtune.cli.judge import natural_task, show_evaluation
 from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
+from graphtune.cli.profile import show_profile
 from graphtune.cli.room import needed, ratios_for, warning
 from graphtune.cli.settings import configure, find_variant, parse_settings
-from graphtune.cli.start import begin, check_start
+from graphtune.cli.start import begin, check_start, read_fixed
 from graphtune.cli.talk import Talk, lines
 from graphtune.config import TrainConfig
 from graphtune.estimate import Plan as Estimated
 from graphtune.graph import Graph
+from graphtune.launch import launch
 from graphtune.models import RECIPES, ClosedForm, Model, Recipe
 from graphtune.split import Split
 from graphtune.start import StartReport
 from graphtune.store import Record
 from graphtune.tasks import NodeClassification, pretrain
+from graphtune.train.distributed import workers
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class EmbedOptions:
         missing: what becomes of nodes that --start does not know; None for the mean of their neighbours.
         resize: what becomes of vectors of another dim; None to project them.
         set: settings of the model and of the training, as key=value.
+        fixed: a file of ids whose rows stay as they are.
     """
 
     data: DataOptions
@@ -57,6 +61,7 @@ class EmbedOptions:
     missing: str | None = None
     resize: str | None = None
     set: tuple[str, ...] = ()
+    fixed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,16 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
         return done
     out = check_out(options.out, "embed")
     check_start(options.start, options.missing, options.resize, "embed")
+    fixed = read_fixed(options.fixed, options.data.labels.kind, "embed")
     plan = _plan(options, talk)
+    if options.out.profile and isinstance(plan.recipe, ClosedForm):
+        raise bad("--profile", "embed", f"left out: {type(plan.recipe).__name__} is solved, not trained", True)
     start, started = _start(plan, options, talk)
-    with running(options.out, "embed", plan.described(), talk.quiet) as run:
+    with running(options.out, "embed", plan.described(), talk.quiet, plan.config) as run:
         learned_from = plan.data.graph if plan.split is None else plan.split
-        result = pretrain(plan.recipe, learned_from, plan.config, start, run)
+        result = pretrain(plan.recipe, learned_from, plan.config, start, run, fixed)
+        if not launch().is_first:
+            return {}
         metrics = _test_scores(result.model, plan.split)
         seconds = round(time.monotonic() - begun, 1)
         notes = {
@@ -109,6 +119,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
             "chosen": plan.chosen,
             "report": [str(report) for report in plan.data.reports],
             "start": None if started is None else f"{options.start}: {started}",
+            "outcome": outcome(result),
             "seconds": seconds,
         }
         record = Record(plan.split, asdict(plan.config), metrics, result.history, notes)
@@ -121,6 +132,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
         **outcome(result),
         "start": None if started is None else asdict(started),
         "metrics": metrics,
+        "profile": None if run.profile is None else run.profile.as_dict(),
         "seconds": seconds,
         "next": _next_commands(plan, out),
     }
@@ -140,6 +152,7 @@ def show_embedding(result: dict[str, Any]) -> None:
     else:
         share = f"{result['edges_learned']:,} of {result['edges']:,} edges"
         lines(f"Only the train part was learned, {share}; --split none learns all.")
+    show_profile(result["profile"])
     lines("", f"Saved in {result['directory']} ({result['seconds']} s). Next:", *(f"  {c}" for c in result["next"]))
 
 
@@ -149,7 +162,8 @@ def _plan(options: EmbedOptions, talk: Talk) -> Plan:
     if kind is not None:  # a model or a setting that is none is told before a large file is read
         check_pair(options.model or DEFAULT_MODEL[kind], kind)
         configure(find_variant(options.model or DEFAULT_MODEL[kind], options.variant)[0], settings)
-    data = read_data(options.data, talk)
+    with workers().in_turn():  # as it may make files: a graph on disk, a data set that is downloaded
+        data = read_data(options.data, talk)
     name = options.model or DEFAULT_MODEL[data.kind]
     check_pair(name, data.kind)
     _, config = configure(find_variant(name, options.variant)[0], settings)

@@ -1,4 +1,4 @@
-"""Commands that write a file from a saved model: communities and embeddings."""
+"""Commands that write a file from a directory: communities, embeddings and the report."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from graphtune.files import commit_text
 from graphtune.graph import Graph
 from graphtune.metrics import modularity
 from graphtune.models.base import SIDES
+from graphtune.reporting import read_facts, write_report
+from graphtune.reporting.write import place_of
 from graphtune.store import open_directory
 from graphtune.vectors import FORMATS, vectors_of, write_vectors
 
@@ -82,6 +84,28 @@ def show_export(result: dict[str, Any]) -> None:
     lines(f"Saved {result['nodes']:,} embeddings of dim {result['dim']} in {result['file']} ({result['format']})")
     if result["format"] == "npy":
         lines("The file has no ids: row i is that of line i of nodes.parquet in the model directory.")
+
+
+def report(directory: str, out: str | None, overwrite: bool) -> dict[str, Any]:
+    """Write a page on a run and its curves; in the directory itself they are made anew each time."""
+    facts = read_facts(directory)
+    path = place_of(directory, out) if out is None else check_file_target(out, "report", overwrite)
+    page, *pictures = write_report(facts, path)
+    return {
+        "file": str(page),
+        "pictures": [str(picture) for picture in pictures],
+        "state": facts.state,
+        "epochs": len(facts.history),
+        "monitor": facts.monitor,
+        "best_epoch": facts.best_epoch or None,
+        "metrics": facts.metrics,
+    }
+
+
+def show_report(result: dict[str, Any]) -> None:
+    best = f", best epoch {result['best_epoch']} by {result['monitor']}" if result["monitor"] else ""
+    lines(f"The run is {result['state']}: {result['epochs']:,} epochs{best}", f"Saved in {result['file']}")
+    lines(*(f"  {picture}" for picture in result["pictures"]))
 
 
 def check_file_target(out: str, who: str, overwrite: bool) -> Path:

@@ -11,13 +11,15 @@ from typing import Any
 from graphtune.cli.data import LabelOptions, check_file
 from graphtune.cli.judge import NODE_TASKS, compared, estimate_cells
 from graphtune.cli.output import OutOptions, already_done, check_out, keep, outcome, running, show_done
+from graphtune.cli.profile import show_profile
 from graphtune.cli.settings import own_recipes, parse_settings
 from graphtune.cli.several import Asked, ask, described, make, single, splits_to_save
-from graphtune.cli.start import begin, check_start
+from graphtune.cli.start import begin, check_start, read_fixed
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation
 from graphtune.files import read_json
+from graphtune.launch import launch
 from graphtune.models import Model
 from graphtune.start import StartReport
 from graphtune.store import Record, Stored, open_directory
@@ -38,6 +40,7 @@ class FinetuneOptions:
         model: the class of a model of one's own.
         start: begin elsewhere than at the weights of the directory; see `EmbedOptions`.
         missing, resize: what becomes of nodes that --start does not know, and of vectors of another dim.
+        fixed: a file of ids whose rows stay as they are.
     """
 
     directory: str
@@ -50,6 +53,7 @@ class FinetuneOptions:
     start: str | None = None
     missing: str | None = None
     resize: str | None = None
+    fixed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,26 +93,32 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
     if done is not None:
         return done
     out = check_out(options.out, "finetune")
+    fixed = read_fixed(options.fixed, options.labels.kind, "finetune")
     plan = _plan(options, talk)
     task = plan.task
-    before = {each.name: each.evaluate(plan.stored.model) for each in single(task)}
-    with running(options.out, "finetune", plan.described(options.directory), talk.quiet) as run:
-        result = train(plan.start, task, plan.config, run)
-        after = {each.name: each.evaluate(result.model) for each in single(task)}
+    judged = single(task) if launch().is_first else ()
+    before = {each.name: each.evaluate(plan.stored.model) for each in judged}
+    with running(options.out, "finetune", plan.described(options.directory), talk.quiet, plan.config) as run:
+        result = train(plan.start, task, plan.config, run, fixed)
+        if not judged:
+            return {}
+        after = {each.name: each.evaluate(result.model) for each in judged}
         metrics = {f"{name} (pretrained)": found.as_dict() for name, found in before.items()}
         metrics |= {name: found.as_dict() for name, found in after.items()}
+        told = {each.name: _told(each, before[each.name], after[each.name], plan) for each in judged}
         seconds = round(time.monotonic() - begun, 1)
         notes: dict[str, Any] = {
             "command": "finetune",
             "options": asdict(options),
             "pretrained": plan.stored.record.notes,
             "start": None if plan.started is None else f"{options.start}: {plan.started}",
+            "outcome": outcome(result),
+            "significance": {name: one["significance"] for name, one in told.items()},
         }
         split, of_nodes = splits_to_save(plan.stored, task)
         notes = {**notes, "seconds": seconds}
         record = Record(split, asdict(plan.config), metrics, result.history, notes, of_nodes)
         keep(options.out, run, result.model, record)
-    told = {each.name: _told(each, before[each.name], after[each.name], plan) for each in single(task)}
     return {
         "directory": str(out),
         "model": type(result.model.recipe).__name__,
@@ -116,6 +126,7 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
         "start": None if plan.started is None else asdict(plan.started),
         **({"tasks": told} if len(told) > 1 else told[task.name]),
         **outcome(result),
+        "profile": None if run.profile is None else run.profile.as_dict(),
         "seconds": seconds,
         "next": [line for name in told for line in (f"graphtune evaluate {out} --task {name}", _ask(name, out))],
     }
@@ -128,6 +139,7 @@ def show_finetuning(result: dict[str, Any]) -> None:
         return
     for name, told in result.get("tasks", {result["task"]: result}).items():
         _show(result["model"], name, told)
+    show_profile(result["profile"])
     where = f"Saved in {result['directory']} ({result['seconds']} s, best epoch {result['best_epoch']}). Next:"
     lines("", where, *(f"  {command}" for command in result["next"]))
 

@@ -14,6 +14,9 @@ def _option(*names: str, help: str, panel: str | None = None, metavar: str | Non
 
 
 Directory: TypeAlias = Annotated[str, typer.Argument(metavar="DIR", help="A model directory.")]
+Run: TypeAlias = Annotated[
+    str, typer.Argument(metavar="DIR", help="A model directory, or that of a run under way or broken off.")
+]
 Edges: TypeAlias = Annotated[
     str,
     typer.Argument(
@@ -102,6 +105,10 @@ Resize: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Fixed: TypeAlias = Annotated[
+    str | None,
+    _option("--fixed", metavar="FILE", help="Nodes whose rows stay as they are: an id a line.", panel=LEARNING),
+]
 
 Triples: TypeAlias = Annotated[bool, _option("--triples", help="The file holds triples (h, r, t).", panel=DATA)]
 Events: TypeAlias = Annotated[
@@ -161,8 +168,12 @@ SaveEvery: TypeAlias = Annotated[
 ]
 Overwrite: TypeAlias = Annotated[bool, _option("--overwrite", help="Replace what is there.", panel=OUTPUT)]
 Log: TypeAlias = Annotated[
-    str | None, _option("--log", metavar="csv", help="Also log each epoch to DIR/logs/history.csv.", panel=OUTPUT)
+    str | None,
+    _option("--log", metavar="csv,mlflow,wandb", help="Also log each epoch to DIR/logs, or a tracker.", panel=OUTPUT),
 ]
 TensorBoard: TypeAlias = Annotated[
     bool, _option("--tensorboard", help="Also log for `tensorboard --logdir DIR/logs`.", panel=OUTPUT)
+]
+Profile: TypeAlias = Annotated[
+    bool, _option("--profile", help="Measure where a step's time goes; slower by a little.", panel=OUTPUT)
 ]

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from graphtune.check import bad, number, one_of
 from graphtune.cli.talk import lines
-from graphtune.config import SAVE_EVERY
+from graphtune.config import SAVE_EVERY, TrainConfig
 from graphtune.files import read_json, sweep_beside
 from graphtune.graph import Graph
+from graphtune.launch import launch
 from graphtune.models import Model
 from graphtune.split import Split
-from graphtune.store import CHECKPOINTS, LOGS, Record, check_target, save
+from graphtune.store import CHECKPOINTS, LOGS, PROFILE, Record, check_target, save
 from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.distributed import workers
 from graphtune.train.fit import Result, Run
 from graphtune.train.loggers import CSVLogger, Logger, TensorBoardLogger
+from graphtune.train.profile import Profile
+from graphtune.train.trackers import TRACKERS, MLflowLogger, WandbLogger, check_installed
 
-LOG_KINDS = ("csv",)
+LOG_KINDS = ("csv", *TRACKERS)
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,10 @@ class OutOptions:
         out: the directory.
         resume: take up an unfinished run.
         overwrite: replace a model that is there.
-        log: "csv" for logs/history.csv.
+        log: some of `LOG_KINDS` with commas between: "csv" for logs/history.csv, or trackers.
         tensorboard: event files in logs.
         save_every: seconds after which the state is saved within an epoch too; 0 for only at validations.
+        profile: measure where the time goes, for logs/profile.json.
     """
 
     out: str
@@ -44,6 +49,17 @@ class OutOptions:
     log: str | None = None
     tensorboard: bool = False
     save_every: float = SAVE_EVERY
+    profile: bool = False
+
+    @property
+    def logs(self) -> list[str]:
+        """The kinds of `log`."""
+        return [] if self.log is None else [kind.strip() for kind in self.log.split(",")]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an unfinished run is to be taken up: as asked, or after torchrun has started its processes again."""
+        return self.resume or launch().restarts > 0
 
 
 def already_done(options: OutOptions, who: str, asked: dict[str, Any]) -> dict[str, Any] | None:
@@ -58,10 +74,14 @@ def already_done(options: OutOptions, who: str, asked: dict[str, Any]) -> dict[s
         ArgumentError: the finished run is of other options, and may not be overwritten.
         DataError: another process is at work in the directory.
     """
+    return workers().from_first(lambda: _look(options, who, asked))
+
+
+def _look(options: OutOptions, who: str, asked: dict[str, Any]) -> dict[str, Any] | None:
     out = Path(options.out)
     Checkpoints(out / CHECKPOINTS).check_free()
     sweep_beside(out)
-    if not options.resume or not (out / "run.json").exists() or (out / CHECKPOINTS).exists():
+    if not options.goes_on or not (out / "run.json").exists() or (out / CHECKPOINTS).exists():
         return None
     notes = read_json(out / "run.json").get("notes", {})
     made = {"command": notes.get("command"), **notes.get("options", {})}
@@ -82,16 +102,19 @@ def show_done(result: dict[str, Any]) -> None:
 
 
 def check_out(options: OutOptions, who: str) -> Path:
-    """The directory to write, checked before anything is computed.
+    """The directory to write, checked before anything is computed by the process that will write it.
 
     Raises:
         ArgumentError: it holds something that must stay, or an unfinished run without a word on what to do with it.
     """
+    if not launch().is_first:
+        return Path(options.out)
     number("--save-every", who, options.save_every, 0)
-    if options.log is not None:
-        one_of("--log", who, options.log, LOG_KINDS)
+    for kind in options.logs:
+        if one_of("--log", who, kind, LOG_KINDS) in TRACKERS:
+            check_installed(kind, "--log", who)
     out = check_target(options.out, options.overwrite)
-    if is_unfinished(out) and not (options.resume or options.overwrite):
+    if is_unfinished(out) and not (options.goes_on or options.overwrite):
         fix = "--resume goes on with it, --overwrite begins anew."
         raise bad("--out", who, "a new or empty directory", str(out), f"It holds an unfinished run; {fix}")
     return out
@@ -103,8 +126,9 @@ def is_unfinished(out: str | Path) -> bool:
 
 
 @contextmanager
-def running(options: OutOptions, who: str, plan: dict[str, Any], quiet: bool) -> Iterator[Run]:
-    """What `fit` needs to save its state in the directory, which is this process's alone meanwhile.
+def running(options: OutOptions, who: str, plan: dict[str, Any], quiet: bool, config: TrainConfig) -> Iterator[Run]:
+    """What `fit` needs to save its state in the directory, which is this process's alone meanwhile; of several it is
+    the first one's.
 
     Ctrl-C leaves with a line that says how to go on.
 
@@ -112,15 +136,20 @@ def running(options: OutOptions, who: str, plan: dict[str, Any], quiet: bool) ->
         DataError: another process is at work in the directory, or it cannot be written.
     """
     out, was_there = Path(options.out), Path(options.out).exists()
-    loggers = tuple(_loggers(options))
+    if not launch().is_first:
+        yield Run(out / CHECKPOINTS, options.resume, plan=plan, quiet=True)
+        return
+    loggers = tuple(_loggers(options, {"command": who, **plan, **asdict(config)}))
+    profile = Profile(out / LOGS / PROFILE) if options.profile else None
     with Checkpoints(out / CHECKPOINTS) as store:
         try:
             check_out(options, who)  # again, as another run may have ended here meanwhile
-            yield Run(store, options.resume, options.save_every, plan=plan, loggers=loggers, quiet=quiet)
+            every = options.save_every
+            yield Run(store, options.resume, every, plan=plan, loggers=loggers, quiet=quiet, profile=profile)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_how_to_go_on(options.out)) from None
         finally:
-            _close(loggers)
+            _close(loggers, profile)
             if not is_unfinished(out):
                 store.remove()
                 if not was_there and out.is_dir() and not any(out.iterdir()):
@@ -138,12 +167,13 @@ def outcome(result: Result) -> dict[str, Any]:
         "epochs": len(result.history),
         "best_epoch": result.best_epoch,
         "stopped_early": result.stopped_early,
+        "monitor": result.monitor,
     }
 
 
 def keep(options: OutOptions, run: Run, model: Model, record: Record) -> None:
     """Save the model; the checkpoints, no longer needed, go with the directory that it replaces."""
-    _close(run.loggers)
+    _close(run.loggers, run.profile)
     save(options.out, model, record, overwrite=options.overwrite)
 
 
@@ -153,14 +183,20 @@ def _how_to_go_on(out: str) -> str:
     return "Interrupted before the first checkpoint; nothing was saved."
 
 
-def _loggers(options: OutOptions) -> Iterator[Logger]:
-    directory = Path(options.out) / LOGS
-    if options.log == "csv":
+def _loggers(options: OutOptions, told: dict[str, Any]) -> Iterator[Logger]:
+    directory, name = Path(options.out) / LOGS, Path(options.out).name
+    if "csv" in options.logs:
         yield CSVLogger(directory)
+    if "mlflow" in options.logs:
+        yield MLflowLogger(directory, told, name)
+    if "wandb" in options.logs:
+        yield WandbLogger(directory, told, name)
     if options.tensorboard:
         yield TensorBoardLogger(directory)
 
 
-def _close(loggers: Iterable[Logger]) -> None:
+def _close(loggers: Iterable[Logger], profile: Profile | None) -> None:
     for logger in loggers:
         logger.close()
+    if profile is not None:
+        profile.close()

@@ -1,4 +1,4 @@
-"""`--start`: where the weights of a command begin."""
+"""`--start` and `--fixed`: where the weights of a command begin, and which rows stay there."""
 
 from __future__ import annotations
 
@@ -46,6 +46,25 @@ def check_start(start: str | None, missing: str | None, resize: str | None, who:
     if Path(start).suffix not in (*SUFFIXES, SUFFIX):
         fix = "Other files may run code when they are read; a state goes through safetensors.torch.save_file."
         raise bad("--start", who, f"a file that ends in {', '.join((*SUFFIXES, SUFFIX))}", start, fix)
+
+
+def read_fixed(file: str | None, kind: str | None, who: str) -> list[str] | dict[str, list[str]] | None:
+    """The ids of --fixed, a line each; by kind where one is given, as `graphtune.finetune` takes them.
+
+    Raises:
+        ArgumentError: there is no such file, or no id in it.
+    """
+    if file is None:
+        return None
+    if not Path(file).is_file():
+        raise bad("--fixed", who, "a file of ids, one a line", file)
+    try:
+        ids = [line.strip() for line in Path(file).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        ids = []
+    if not ids:
+        raise bad("--fixed", who, "a file of ids, one a line", file, "It holds none in UTF-8.")
+    return ids if kind is None else {kind: ids}
 
 
 def begin(

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphtune.check import bad
+from graphtune.launch import launch
+
 WIDTH = 160  # of a table that goes to a file or a pipe
 
 
@@ -20,14 +23,16 @@ class Talk:
     Attributes:
         json: the result is one JSON object, and nothing else stands on stdout.
         quiet: no reports and no progress on stderr.
+        together: the command is one that several processes can do together; the first one speaks for all.
     """
 
     json: bool = False
     quiet: bool = False
+    together: bool = False
 
     def say(self, text: object) -> None:
         """A report, on stderr."""
-        if not self.quiet:
+        if not self.quiet and launch().is_first:
             print(text, file=sys.stderr, flush=True)
 
     def run(self, work: Callable[[], dict[str, Any]], show: Callable[[dict[str, Any]], None]) -> None:
@@ -36,7 +41,15 @@ class Talk:
         Args:
             work: does it, and returns what JSON can say.
             show: prints that for people.
+
+        Raises:
+            ArgumentError: there are several processes, and the command is not for them.
         """
+        if launch().world > 1 and not self.together:
+            raise bad("--nproc-per-node", "torchrun", "1 but for embed, finetune and run", launch().world)
+        if not launch().is_first:
+            work()
+            return
         if not self.json:
             show(work())
             return

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from graphtune.clean import LOOK_ONLY, clean
+from graphtune.cleaning import LOOK_ONLY, clean
 from graphtune.datasets.download import fetch
 from graphtune.findings import Finding, Report
 from graphtune.graph import Graph

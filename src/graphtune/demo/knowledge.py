@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from graphtune.clean import Cleaning
+from graphtune.cleaning import Cleaning
 from graphtune.config import TrainConfig
 from graphtune.demo.baselines import frequent_answers
 from graphtune.demo.code import Code

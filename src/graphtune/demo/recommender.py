@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from graphtune.clean import Cleaning
+from graphtune.cleaning import Cleaning
 from graphtune.config import TrainConfig
 from graphtune.demo.baselines import common_neighbours, popularity
 from graphtune.demo.code import Code

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from graphtune.check import DataError
-from graphtune.clean import Cleaning, clean, keep_nodes
+from graphtune.cleaning import Cleaning, clean, keep_nodes
 from graphtune.findings import EXAMPLES, Finding, Report
 from graphtune.graph import Graph
 from graphtune.ids import NODE, NodeIds

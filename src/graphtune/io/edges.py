@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphtune.check import bad, one_of
-from graphtune.clean import LOOK_ONLY, STANDARD, Cleaning
+from graphtune.cleaning import LOOK_ONLY, STANDARD, Cleaning
 from graphtune.disk import MEMORY
 from graphtune.findings import Report
 from graphtune.graph import Graph

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphtune.check import DataError
-from graphtune.clean import LOOK_ONLY
+from graphtune.cleaning import LOOK_ONLY
 from graphtune.findings import EXAMPLES, Finding, Report
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds

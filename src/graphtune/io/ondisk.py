@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from graphtune.check import DataError, bad
-from graphtune.clean import Cleaning
+from graphtune.cleaning import Cleaning
 from graphtune.disk.arrays import ArrayFile, staged
 from graphtune.disk.graph import RECORD, check_place, has_graph, load_graph, record_of, save_ids
 from graphtune.disk.repeats import find_repeats

@@ -45,7 +45,8 @@ def _exp(x):
     p = p * r + _C[2]
     p = p * r + _C[1]
     p = p * r + _C[0]
-    return p * _as_float(np.int32((whole + np.int32(127)) << np.int32(23)))
+    power = np.int32((whole + np.int32(127)) << np.int32(23))
+    return p * _as_float(power)  # type: ignore[call-arg]
 
 
 @njit(cache=True, nogil=True, fastmath=True)

@@ -302,9 +302,9 @@ class Model(nn.Module):
 
     def rows(self, *nodes: Tensor) -> list[Tensor]:
         """Embeddings of several index tensors in one pass of the encoder, each [..., D], as losses read them."""
-        flat = torch.cat([n.reshape(-1) for n in nodes])
+        flat = torch.cat([n if n.ndim == 1 else n.reshape(-1) for n in nodes])
         z = self.drop(self.encoder(flat))
-        parts = z.split([n.numel() for n in nodes])
+        parts = torch.split_with_sizes(z, [n.numel() for n in nodes])
         return [part if n.ndim == 1 else part.view(*n.shape, z.shape[1]) for part, n in zip(parts, nodes)]
 
     def rows_and_all(self, nodes: Tensor) -> tuple[Tensor, Tensor]:

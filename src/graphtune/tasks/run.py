@@ -19,6 +19,7 @@ from graphtune.tasks.base import Task
 from graphtune.tasks.links import LinkPrediction
 from graphtune.tasks.ranking import Recommendation
 from graphtune.tasks.triples import TripleCompletion
+from graphtune.train.distributed import workers
 from graphtune.train.fit import Result, Run, Training, fit
 from graphtune.train.stages import Stages
 
@@ -103,7 +104,7 @@ def _with_whole_tables(recipe: Any) -> Any:
 
 def _solve(recipe: ClosedForm, graph: Graph, task: Task | None, config: TrainConfig, run: Run) -> Result:
     """A closed form in place of `fit`: one row of history, its loss 0."""
-    begin = time.monotonic()
+    begin, run = time.monotonic(), workers().own(run)
     model = recipe.build(graph, config.seed)
     with Stages(type(recipe).__name__, run.quiet) as say:
         recipe.solve(model, config.seed, say)
@@ -115,7 +116,7 @@ def _solve(recipe: ClosedForm, graph: Graph, task: Task | None, config: TrainCon
     for logger in run.loggers:
         logger.begin([])
         logger.log(row)
-    return Result(model, [row], config, best_epoch=1, stopped_early=False)
+    return Result(model, [row], config, 1, False, None if task is None else task.monitor)
 
 
 def default_task(split: Split) -> Task:

@@ -11,7 +11,6 @@ from graphtune.check import bad
 from graphtune.train.failure import TrainingError
 from graphtune.train.shares import WHOLE, Share, Whole, shares
 
-
 Make = Callable[[Any, "Share | Whole"], float]
 """(part, share) -> its share of the loss; adds its share of the gradient to what there is."""
 

@@ -39,7 +39,7 @@ class Balance:
         """A step begins, or begins anew: there are no gradients."""
 
     def total(self, loss_of: LossOf, batch: Any, share: Share | Whole) -> Tensor:
-        """The loss of a batch, or of a part with its share; `loss_of` gives that of one objective, with its penalties."""
+        """The loss of a batch, or of a part with its share; `loss_of` gives one objective's, with its penalties."""
         return loss_of(self.objective, batch, share)
 
     def backward(self, loss: Tensor) -> None:

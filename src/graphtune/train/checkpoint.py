@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,15 @@ class Checkpoints:
             )
         return None
 
+    def glance(self) -> dict[str, Any] | None:
+        """The newest state that can be read, less its tensors; None where there is none. Nothing need be entered, and
+        whoever is at work in the directory is not disturbed.
+        """
+        for path in sorted(self.directory.glob("*.json"), reverse=True):
+            with suppress(DataError):  # damaged, or just removed
+                return _less_tensors(_record(path)["state"])
+        return None
+
     def forget_after(self, step: int) -> None:
         """Remove the checkpoints of later steps; all of them after -1."""
         for path in sorted(self.directory.glob("*.json")):
@@ -122,10 +132,7 @@ class Checkpoints:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def _read(self, path: Path) -> Checkpoint:
-        sealed = read_json(path)
-        record = sealed.get("record") if isinstance(sealed, dict) else None
-        if not isinstance(record, dict) or sealed.get("seal") != _seal(record):
-            raise DataError(f"The file {path} must be as it was written. Found another content.")
+        record = _record(path)
         weights = path.with_suffix(".safetensors")
         if not weights.exists() or sha256(weights) != record["sha256"]:
             raise DataError(f"The file {weights} must be as {path.name} describes it. Found another content.")
@@ -154,6 +161,14 @@ def _name(step: int) -> str:
     return f"{step:012d}" if step >= 0 else ""
 
 
+def _record(path: Path) -> dict[str, Any]:
+    sealed = read_json(path)
+    record = sealed.get("record") if isinstance(sealed, dict) else None
+    if not isinstance(record, dict) or sealed.get("seal") != _seal(record):
+        raise DataError(f"The file {path} must be as it was written. Found another content.")
+    return record
+
+
 def _seal(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
@@ -178,6 +193,15 @@ def _unflatten(value: Any, tensors: dict[str, Tensor]) -> Any:
     if "plain" in value:
         return value["plain"]
     return {k: _unflatten(v, tensors) for k, v in value["items"]}
+
+
+def _less_tensors(value: Any) -> Any:
+    """What `_unflatten` gives, without the tensors in dictionaries and with None for those in lists."""
+    if isinstance(value, list):
+        return [_less_tensors(v) for v in value]
+    if "items" in value:
+        return {k: _less_tensors(v) for k, v in value["items"] if not (isinstance(v, dict) and "tensor" in v)}
+    return value.get("plain")
 
 
 def _is_plain(value: Any) -> bool:

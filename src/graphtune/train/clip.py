@@ -20,11 +20,15 @@ class Clip:
     Args:
         tables: the parameters with one row per node.
         config: `clip_value`, `clip_rows` and `clip_norm`; 0 for none.
+
+    Attributes:
+        acts: whether any of them bounds something; the norm of the whole is taken in any case.
     """
 
     def __init__(self, tables: Iterable[nn.Parameter], config: TrainConfig):
         self.tables = set(tables)
         self.value, self.rows, self.norm = config.clip_value, config.clip_rows, config.clip_norm
+        self.acts = bool(self.value or self.rows or self.norm)
 
     def __call__(self, gradients: dict[nn.Parameter, Tensor]) -> float:
         """Clip in place; the norm of the whole before. Gradients whose norm is not finite stay as they are."""
@@ -44,15 +48,16 @@ class Clip:
         return before
 
 
-def gradients_of(parameters: Iterable[nn.Parameter]) -> dict[nn.Parameter, Tensor]:
-    """The gradients there are, to be changed in place; of one in sparse rows its rows [n, D], each once."""
+def gradients_of(parameters: Iterable[nn.Parameter], once: bool = True) -> dict[nn.Parameter, Tensor]:
+    """The gradients there are, to be changed in place; of one in sparse rows its values, each row `once` or as is."""
     found: dict[nn.Parameter, Tensor] = {}
     for parameter in parameters:
         gradient = parameter.grad
         if gradient is None:
             continue
         if gradient.is_sparse:
-            parameter.grad = gradient = gradient.coalesce()
+            if once:
+                parameter.grad = gradient = gradient.coalesce()
             gradient = gradient._values()
         found[parameter] = gradient
     return found

@@ -18,11 +18,13 @@ from graphtune.sampling import Sampler
 from graphtune.train.augment import augment
 from graphtune.train.average import Average, make_average
 from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.distributed import workers
 from graphtune.train.failure import TrainingError
 from graphtune.train.groups import learning
 from graphtune.train.hold import fingerprint
 from graphtune.train.loggers import Logger
 from graphtune.train.numeric import numeric_mode
+from graphtune.train.profile import Profile, profiled
 from graphtune.train.progress import Reporter, say
 from graphtune.train.schedule import Clock, clock, count_reductions
 from graphtune.train.state import Best, Chance, Keeper, Machine, Part, Place, Plan, Start
@@ -62,6 +64,7 @@ class Run:
         plan: what else, by name, must be the same when the run goes on; anything JSON can say.
         loggers: take each row of the history.
         quiet: show no progress.
+        profile: measures where the time goes.
     """
 
     checkpoints: str | Path | Checkpoints | None = None
@@ -71,6 +74,7 @@ class Run:
     plan: dict[str, Any] = field(default_factory=dict)
     loggers: tuple[Logger, ...] = ()
     quiet: bool = False
+    profile: Profile | None = None
 
     def __post_init__(self) -> None:
         number("save_every", "Run", self.save_every, 0)
@@ -88,6 +92,7 @@ class Result:
         config: the resolved configuration.
         best_epoch: whose weights the model has.
         stopped_early: whether patience ran out.
+        monitor: the validation metric that decided, if any.
     """
 
     model: Model
@@ -95,6 +100,7 @@ class Result:
     config: TrainConfig
     best_epoch: int
     stopped_early: bool
+    monitor: str | None = None
 
 
 def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run()) -> Result:
@@ -116,9 +122,14 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     """
     if training.sampler.num_batches == 0:
         raise bad("training", "fit", "something to learn from: edges or labelled nodes", "none")
+    crew = workers()
+    run = crew.own(run)
     torch.manual_seed(config.seed)
-    device = _device(config.device)
+    device = crew.device(_device(config.device))
     model.to(device)
+    crew.same_weights(model)
+    training = replace(training, sampler=augment(training.sampler, training.objective, model, config))
+    training, run = profiled(training, run)
     place, best = Place(), Best(training.monitor, config.patience)
     count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
     total = config.epochs * training.sampler.num_batches
@@ -126,7 +137,6 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     keeper = Keeper(run.checkpoints, run.save_every, run.save_steps)
     reporter = Reporter(training.name, total, run.quiet)
     with numeric_mode(config.deterministic), learning(model, config), keeper, reporter:
-        training = replace(training, sampler=augment(training.sampler, training.objective, model, config))
         step = make_step(model, training.objective, config, training.fixed, tell)
         average = make_average(model, config)
         parts = _parts(model, step, place, best, average, training, config, run)
@@ -157,7 +167,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
         average.put_into()
         best.put_into(model)
     model.eval()
-    return Result(model, place.history, config, best.epoch or place.epoch, best.out_of_patience)
+    return Result(model, place.history, config, best.epoch or place.epoch, best.out_of_patience, training.monitor)
 
 
 def _validate(
@@ -169,7 +179,7 @@ def _validate(
     _check_weights(model, place, training, config)
     row = place.history[-1]
     with average.shown():
-        row |= training.validate(model)
+        row |= workers().from_first(partial(training.validate, model))
         best.update(row, model)
 
 
@@ -194,7 +204,7 @@ def _parts(
 ) -> dict[str, Part]:
     """All that a run consists of, checks first: what is not named here does not survive a break."""
     return {
-        "plan": Plan({**asdict(config), "fixed": fingerprint(training.fixed), **run.plan}),
+        "plan": Plan({**asdict(config), "monitor": training.monitor, "fixed": fingerprint(training.fixed), **run.plan}),
         "machine": Machine(model.device, config.deterministic),
         **({} if run.checkpoints is None else {"start": Start(model)}),  # which reads every weight
         "model": model,

@@ -37,8 +37,8 @@ class Group:
 
 
 def parameter_groups(model: Model, config: TrainConfig, by_rows: Collection[str] = ()) -> list[Group]:
-    """The weights to train, the tables named in `by_rows` apart. Left out, and so frozen: a rate of 0, a name that `config.freeze` matches, weights that
-    ask for no gradient.
+    """The weights to train, the tables named in `by_rows` apart. Left out, and so frozen: a rate of 0, a name that
+    `config.freeze` matches, weights that ask for no gradient.
 
     The rate falls by `config.layer_decay` with each layer below the top (Howard & Ruder, 2018). Biases and other
     vectors are not decayed.

@@ -28,10 +28,11 @@ class CSVLogger:
         directory: made if it is not there.
     """
 
+    NAME = "history.csv"
     COLUMNS = ("epoch", "step", "loss", "lr", "seconds")
 
     def __init__(self, directory: str | Path):
-        self.path = Path(directory) / "history.csv"
+        self.path = Path(directory) / self.NAME
         self._file: TextIO | None = None
 
     def begin(self, history: list[dict[str, Any]]) -> None:

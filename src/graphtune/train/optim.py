@@ -72,7 +72,11 @@ def _dense(groups: Groups, config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def _by_rows(groups: Groups, config: TrainConfig) -> torch.optim.Optimizer:
-    return {"adamw": RowAdam, "adagrad": RowAdagrad, "sgd": RowSGD}[config.optimizer](groups)
+    if config.optimizer == "adamw":
+        return RowAdam(groups)
+    if config.optimizer == "adagrad":
+        return RowAdagrad(groups)
+    return RowSGD(groups)
 
 
 def _rated(group: Group) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Precision(Protocol):
         """What is differentiated in place of the loss."""
         ...
 
-    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
+    def unscale(self, optimizer: Any) -> None:
         """Give gradients, of which there are some, their true size."""
         ...
 
@@ -66,7 +66,7 @@ class Plain:
     def scaled(self, loss: Tensor) -> Tensor:
         return loss
 
-    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
+    def unscale(self, optimizer: Any) -> None:
         pass
 
     def admits(self, norm: float, clock: Clock) -> bool:
@@ -99,7 +99,7 @@ class Scaled:
     def scaled(self, loss: Tensor) -> Tensor:
         return self.scaler.scale(loss)
 
-    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
+    def unscale(self, optimizer: Any) -> None:
         self.scaler.unscale_(optimizer)
 
     def admits(self, norm: float, clock: Clock) -> bool:

@@ -1,6 +1,6 @@
 """Optimisers whose step costs only the rows of a table that a batch has touched, for tables of millions of rows.
 
-Kernels on the CPU, plain torch elsewhere. A gradient may be sparse, its rows repeated, or dense, which touches all rows.
+Kernels on the CPU, plain torch elsewhere. A gradient may be sparse, its rows repeated, or dense: it touches all rows.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class RowAdam(RowOptimizer):
         self, indices: Tensor, values: Tensor, table: Tensor, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
         rate, keep, eps = self._rates(state, group)
-        arrays = (x.numpy() for x in (indices, values, table, state["mean"], state["square"]))
-        adam_rows(*arrays, rate, keep, self.betas, eps)
+        mean, square = state["mean"].numpy(), state["square"].numpy()
+        adam_rows(indices.numpy(), values.numpy(), table.numpy(), mean, square, rate, keep, self.betas, eps)
 
     def by_torch(
         self, rows: Tensor, gradient: Tensor, table: Tensor, state: dict[str, Any], group: dict[str, Any]
@@ -147,8 +147,8 @@ class RowAdagrad(RowOptimizer):
     def by_kernel(
         self, indices: Tensor, values: Tensor, table: Tensor, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
-        arrays = (x.numpy() for x in (indices, values, table, state["square"]))
-        adagrad_rows(*arrays, group["lr"], group["weight_decay"], self.eps)
+        square, rate, decay = state["square"].numpy(), group["lr"], group["weight_decay"]
+        adagrad_rows(indices.numpy(), values.numpy(), table.numpy(), square, rate, decay, self.eps)
 
     def by_torch(
         self, rows: Tensor, gradient: Tensor, table: Tensor, state: dict[str, Any], group: dict[str, Any]

@@ -69,6 +69,11 @@ def shares(batch: Any, parts: Sequence[Any]) -> list[Share]:
     return [Share(mean, count) for mean, count in zip(means, counts)]
 
 
+def nothing(batch: Any) -> Share:
+    """The share of one that only takes part."""
+    return Share(0.0, 0.0, tuple(Share(0.0, 0.0) for _ in batch.parts) if isinstance(batch, MixedBatch) else ())
+
+
 def _of_task(batch: Any, parts: Sequence[Any]) -> list[Share]:
     """Of the parts of one task's batch, of which some may be missing, or all."""
     there = [part for part in parts if part is not None]

@@ -16,6 +16,7 @@ from graphtune.check import DataError
 from graphtune.kernels.parallel import thread_count
 from graphtune.models.base import Model
 from graphtune.train.checkpoint import Checkpoints
+from graphtune.train.distributed import workers
 
 
 class Part(Protocol):
@@ -33,6 +34,8 @@ class MismatchError(Exception):
 class Keeper:
     """Saves the parts of a run, now and then, and restores them. Use as a context manager.
 
+    Of several processes the first has the store and writes; all of them read.
+
     Args:
         store: where, or None to save nothing.
         seconds: save between two steps when this much time has passed since the last time; 0 for never.
@@ -44,13 +47,15 @@ class Keeper:
         self.parts: Mapping[str, Part] = {}
         self.seconds, self.steps = seconds, steps
         self.saved_at, self.saved_step = time.monotonic(), 0
+        self.workers = workers()
+        self.held = self.store if self.workers.is_first else None
 
     def __enter__(self) -> Keeper:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.store is not None and self.parts:
-            self.store.__exit__(*error)
+        if self.held is not None and self.parts:
+            self.held.__exit__(*error)
 
     def begin(self, parts: Mapping[str, Part], resume: bool, say: Callable[[str], None]) -> None:
         """Take the store, and restore the newest whole checkpoint or clear those of earlier runs away.
@@ -65,10 +70,12 @@ class Keeper:
         """
         if self.store is None:
             return
-        self.store.__enter__()
+        if self.held is not None:
+            self.held.__enter__()
         self.parts = parts
+        self.workers.wait()  # until the first has swept
         if not resume:
-            self.store.forget_after(-1)
+            self._forget_after(-1)
             return
         found = self.store.latest(say)
         if found is None:
@@ -80,11 +87,12 @@ class Keeper:
                 part.load_state_dict(found.state[name])
         except MismatchError as error:
             raise DataError(f"The checkpoint in {self.store.directory} must {error}") from None
-        self.store.forget_after(found.step)  # the damaged ones that were passed over
+        self.workers.wait()  # until all have read
+        self._forget_after(found.step)  # the damaged ones that were passed over
 
     def between_steps(self, step: int) -> None:
         """Save after `step` steps if it is time."""
-        if self.store is None or step == self.saved_step:
+        if self.held is None or step == self.saved_step:
             return
         by_steps = self.steps and step % self.steps == 0
         if by_steps or (self.seconds and time.monotonic() - self.saved_at >= self.seconds):
@@ -92,9 +100,13 @@ class Keeper:
 
     def save(self, step: int) -> None:
         """Save after `step` steps."""
-        if self.store is not None:
-            self.store.save(step, {name: part.state_dict() for name, part in self.parts.items()})
+        if self.held is not None:
+            self.held.save(step, {name: part.state_dict() for name, part in self.parts.items()})
             self.saved_at, self.saved_step = time.monotonic(), step
+
+    def _forget_after(self, step: int) -> None:
+        if self.held is not None:
+            self.held.forget_after(step)
 
 
 class Place:
@@ -232,6 +244,8 @@ class Machine:
     def __init__(self, device: torch.device, deterministic: bool):
         self.deterministic = deterministic
         self.values = {"device": device.type, "torch": torch.get_num_threads(), "kernels": thread_count()}
+        if workers().count > 1:
+            self.values["processes"] = workers().count
 
     def state_dict(self) -> dict[str, Any]:
         return self.values
@@ -240,7 +254,8 @@ class Machine:
         if self.deterministic and state != self.values:
             raise MismatchError(
                 f"be of as many threads and the same device, as the run is deterministic. Found {state}, now "
-                f"{self.values}. Set OMP_NUM_THREADS={state['torch']}, or begin anew without resume."
+                f"{self.values}. Set OMP_NUM_THREADS={state['torch']} and go on with as many processes, or begin anew "
+                "without resume."
             )
 
 

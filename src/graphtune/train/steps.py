@@ -20,6 +20,7 @@ from graphtune.train.accumulate import Parts
 from graphtune.train.balance import make_balance
 from graphtune.train.clip import Clip, gradients_of
 from graphtune.train.difficulty import easiest
+from graphtune.train.distributed import workers
 from graphtune.train.groups import parameter_groups, unfreeze, weights_of
 from graphtune.train.hold import Anchor, FixedRows
 from graphtune.train.optim import make_optimizer
@@ -73,18 +74,21 @@ class AutogradStep:
         self.parts = Parts(config.accumulate, tell)
         self.clip = Clip(model.table_parameters().values(), config)
         self.fixed, self.anchor = FixedRows(model, fixed), Anchor(groups, config.l2_sp)
+        self.workers = workers()
         model.row_dropout = config.row_dropout
-        self.view = View.of(config)
-        model.encoder.begin_view(self.view, model.graph)
+        view = View.of(config)
+        self.sees_views = bool(view)
+        model.encoder.begin_view(view, model.graph)
 
     def __call__(self, batch: Any, clock: Clock) -> float:
-        if self.view:
+        if self.sees_views:
             self.model.encoder.see(clock.step, batch)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * clock.rate
         if self.config.unfreeze:
             unfreeze(self.groups, self.config.unfreeze, clock)
-        loss = self.parts.gradient(batch, self._clear, partial(self._gradient, clock))
+        part, share = self.workers.part(batch, self.config.seed, clock.step)
+        loss = self.workers.total(self.parts.gradient(part, self._clear, partial(self._gradient, clock, share)))
         if loss - loss == 0:  # else infinite or NaN: leave the weights as they are
             self._update(clock)
         return loss
@@ -105,8 +109,8 @@ class AutogradStep:
             parameter.grad = None
         self.balance.begin()
 
-    def _gradient(self, clock: Clock, batch: Any, share: Share | Whole) -> float:
-        loss = self.loss(batch, clock, share)
+    def _gradient(self, clock: Clock, outer: Share | Whole, batch: Any, share: Share | Whole) -> float:
+        loss = self.loss(batch, clock, outer.times(share))
         value = loss.item()
         if value - value == 0:
             self._backward(loss)
@@ -121,8 +125,9 @@ class AutogradStep:
 
     def _update(self, clock: Clock) -> None:
         self.balance.settle(clock.step)
+        self.workers.add_gradients(self.parameters)
         self.fixed.clear_gradients()
-        gradients = gradients_of(self.parameters)
+        gradients = gradients_of(self.parameters, once=self.clip.acts)
         if gradients:
             self.precision.unscale(self.optimizer)
             if not self.precision.admits(self.clip(gradients), clock):
@@ -171,12 +176,23 @@ def make_step(
     """
     known = hasattr(objective, "update") and objective.can_update(model)
     if known and is_plain(config) and model.device.type == "cpu":
+        _check_alone(model, config)
         return FusedStep(model, objective, config, fixed)
     if any(p.dtype == torch.bfloat16 for p in model.parameters()):
         fix = "Optimisers would lose their small steps in bfloat16."
         what = "float32 unless it trains by plain SGD on the CPU, without penalties or dropout"
         raise bad("table_dtype", type(model.recipe).__name__, what, "bfloat16", fix)
+    if getattr(objective, "balance", None) == "pcgrad" and workers().count > 1:
+        raise bad("balance", "Shared", "'fixed' or 'uncertainty' in several processes", "pcgrad")
     return AutogradStep(model, objective, config, fixed, tell)
+
+
+def _check_alone(model: Model, config: TrainConfig) -> None:
+    count = workers().count
+    if count > 1:
+        fix = "Its fused step keeps all cores busy from one process: run it without torchrun."
+        what = f"'adagrad' or 'adamw' for {type(model.recipe).__name__} in {count} processes"
+        raise bad("optimizer", "TrainConfig", what, config.optimizer, fix)
 
 
 def is_plain(config: TrainConfig) -> bool:
