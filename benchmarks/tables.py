@@ -1,12 +1,19 @@
-"""Write the README's results section from benchmarks/results/*.json."""
+"""Write the README's results section and the tables of docs/fine-tuning.md from benchmarks/results/*.json."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 HERE = Path(__file__).parent
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
+RESULTS = "<!-- results -->", "<!-- /results -->"
+MEASURED_END = "<!-- /measured -->"
+LOSS = 0.01
+"""Share of the metric that a technique for memory or speed may lose: all that its interval leaves open."""
 
 
 def table() -> str:
@@ -24,12 +31,47 @@ def table() -> str:
     return "\n".join([*lines, "", "Measured on " + "; ".join(sorted(machines)) + "."])
 
 
+def gains(techniques: dict[str, dict[str, Any]], stage: str) -> str:
+    """One markdown row a technique of a stage of fine-tuning, as `techniques.py` found it."""
+    lines = ["| technique | graph, model | metric | without | with | gain | |", "|---|---|---|---|---|---|---|"]
+    for key, found in techniques.items():
+        if found["stage"] == stage:
+            lines.append("| " + " | ".join(_cells(key, found)) + " |")
+    return "\n".join(lines)
+
+
+def _cells(key: str, found: dict[str, Any]) -> tuple[str, ...]:
+    without, with_it = np.mean(found["without"]), np.mean(found["with"])
+    gain = f"{found['gain']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}]"
+    chosen = ", ".join(f"{name.split('.')[-1]}={value}" for name, value in found["chosen"].items())
+    where = f"{found['graph']}, {found['model']}"
+    return f"`{key}` ({chosen})", where, found["metric"], f"{without:.4f}", f"{with_it:.4f}", gain, _verdict(found)
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    if found["saves"]:
+        bound = LOSS * float(np.mean(found["without"]))
+        return "no loss" if found["low"] > -bound else "a loss cannot be ruled out"
+    if found["low"] > 0:
+        return "**gain**"
+    stories = ", ".join(dict.fromkeys(t["story"] for t in found["tried"]))
+    return f"{'worse here; ' if found['high'] < 0 else ''}no gain found on {stories}"
+
+
+def write_between(path: Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two markers."""
+    pattern = re.compile(f"({re.escape(begin)})(.*?)({re.escape(end)})", re.DOTALL)
+    path.write_text(pattern.sub(lambda match: f"{match[1]}\n\n{text}\n\n{match[3]}", path.read_text(), count=1))
+
+
 def main() -> None:
-    readme = HERE.parent / "README.md"
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    readme.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}")
+    write_between(HERE.parent / "README.md", *RESULTS, table())
+    measured = HERE / "results" / "techniques.json"
+    if measured.exists():
+        techniques = json.loads(measured.read_text())["details"]["techniques"]
+        for stage in dict.fromkeys(found["stage"] for found in techniques.values()):
+            begin = f"<!-- measured: {stage} -->"
+            write_between(HERE.parent / "docs" / "fine-tuning.md", begin, MEASURED_END, gains(techniques, stage))
 
 
 if __name__ == "__main__":
