@@ -18,12 +18,10 @@ from graphtune.batch import Batch
 def pair_and_noise(model: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
     """Query [B, Q], key [B, Q] and noise keys ([B, K, Q] or [K, Q]) of a batch, with the factors to penalise."""
     assert batch.target is not None
-    negative = batch.own_negative()
+    scorer, negative = model.scorer, batch.own_negative()
     source, target, noise = model.rows(batch.source, batch.target, negative)
-    query = model.scorer.query(source, batch.relation)
-    key = model.scorer.key(target, batch.target)
-    noise_key = model.scorer.key(noise, negative)
-    return query, key, noise_key, factors(model, batch, source, key)
+    query, key = scorer.query(source, batch.relation), scorer.key(target, batch.target)
+    return query, key, scorer.key(noise, negative), factors(scorer, batch, source, key)
 
 
 def noise_scores(model: Any, query: Tensor, noise: Tensor) -> Tensor:
@@ -51,9 +49,9 @@ def table(parameter: Tensor) -> np.ndarray:
     return rows.view(torch.uint16).numpy() if rows.dtype == torch.bfloat16 else rows.numpy()
 
 
-def factors(model: Any, batch: Batch, source: Tensor, key: Tensor) -> tuple[Tensor, ...]:
-    rows = [source, key]
-    if batch.relation is not None and hasattr(model.scorer, "relation"):
-        rows.append(F.embedding(batch.relation, model.scorer.relation))
-    modulus = model.scorer.modulus
-    return tuple(modulus(x) for x in rows)
+def factors(scorer: Any, batch: Batch, source: Tensor, key: Tensor) -> tuple[Tensor, ...]:
+    """What penalties act on: the rows of sources, keys and relations, as the scorer measures them."""
+    modulus = scorer.modulus
+    if batch.relation is None or not hasattr(scorer, "relation"):
+        return modulus(source), modulus(key)
+    return modulus(source), modulus(key), modulus(F.embedding(batch.relation, scorer.relation))

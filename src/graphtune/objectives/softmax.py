@@ -73,4 +73,4 @@ class OneVsAll:
         else:
             scores = model.scorer.cross(query, answers)
             values = F.cross_entropy(scores, target, reduction="none", label_smoothing=smoothing)
-        return Losses(values, factors(model, batch, source, F.embedding(batch.target, keys)))
+        return Losses(values, factors(model.scorer, batch, source, F.embedding(batch.target, keys)))
