@@ -105,7 +105,7 @@ CELLS = {
     "social_line_links": Cell(LINE, friends, "mrr", {}, LINKS, 5, FINE),
     "social_line_classes": Cell(LINE, few_countries, "f1_micro", {}, CLASSES, 30, COARSE),
     "social_gnn_links": Cell(GCN, friends, "mrr", LONG, LINKS, 5, FINE),
-    "social_gnn_classes": Cell(GCN, few_countries, "f1_micro", LONG, CLASSES, 30, COARSE),
+    "social_gnn_classes": Cell(GCN, few_countries, "f1_micro", {"epochs": 80}, CLASSES, 30, COARSE),
     "recommender_deepwalk": Cell(DEEPWALK, artists, "ndcg_20", {}, ITEMS, 20, COARSE, MF),
     "recommender_line": Cell(LINE, artists, "ndcg_20", {"epochs": 120}, ITEMS, 20, COARSE, MF),
     "recommender_gnn": Cell(gt.LightGCN(dim=32), artists, "ndcg_20", SHORT, ITEMS, 20, COARSE),
