@@ -257,21 +257,33 @@ def test_a_scale_that_falls_and_falls_ends_the_run():
 
 
 @pytest.mark.parametrize("precision", [has(name) for name in ("fp32", "bf16", "fp8")])
-@pytest.mark.parametrize("clip", [0.0, 1.0])
-def test_a_gradient_that_is_not_finite_ends_the_run_before_it_is_used(precision, clip):
-    """The loss is 0, its slope that of a root at 0."""
+def test_a_gradient_that_is_not_finite_is_not_clipped_but_ends_the_run(precision):
     model = BPRMF(dim=4).build(checkerboard())
     before = snapshot(model)
-    config = replace(SHORT, precision=precision, clip_norm=clip, weight_decay_table=0.1)
-    sampler, _ = BPRMF(dim=4).pretraining(checkerboard(), config)
-
-    def root(model, batch):
-        (z,) = model.rows(batch.source)
-        return Losses((z - z.detach()).square().sum(-1).sqrt(), ())
-
+    config = replace(SHORT, precision=precision, clip_norm=1.0, weight_decay_table=0.1)
     with pytest.raises(TrainingError, match=r"gradient must stay finite. Got a norm of nan in epoch 1, step 1;"):
-        fit(model, Training("test", sampler, root), config, QUIET)
+        fit(model, Training("test", batches(config), root), config, QUIET)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_weights_that_are_not_finite_are_neither_saved_nor_given_back(tmp_path, epochs):
+    """Of one step and of several, without validation and without clipping."""
+    config = replace(SHORT, epochs=epochs, batch_size=1000)
+    run = Run(checkpoints=tmp_path, save_steps=1, quiet=True)
+    with pytest.raises(TrainingError, match=r"weights of test must stay finite. Got some that are not after step 1\."):
+        fit(BPRMF(dim=4).build(checkerboard()), Training("test", batches(config), root), config, run)
+    assert Checkpoints(tmp_path).latest() is None
+
+
+def batches(config):
+    return BPRMF(dim=4).pretraining(checkerboard(), config)[0]
+
+
+def root(model, batch):
+    """A loss of 0, whose slope is that of a root at 0."""
+    (z,) = model.rows(batch.source)
+    return Losses((z - z.detach()).square().sum(-1).sqrt(), ())
 
 
 # ---- what a device has --------------------------------------------------------------------------------------

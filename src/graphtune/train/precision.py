@@ -28,9 +28,11 @@ class Precision(Protocol):
 
     Attributes:
         computing: surrounds the objective; entered once for each part of a step.
+        scales: whether gradients are scaled, so that each step must be admitted.
     """
 
     computing: AbstractContextManager[Any]
+    scales: bool
 
     def scaled(self, loss: Tensor) -> Tensor:
         """What is differentiated in place of the loss."""
@@ -59,6 +61,8 @@ class Plain:
     Args:
         computing: that context.
     """
+
+    scales = False
 
     def __init__(self, computing: AbstractContextManager[Any]):
         self.computing = computing
@@ -92,6 +96,8 @@ class Scaled:
         computing: fp16 autocast.
         device: the kind of device.
     """
+
+    scales = True
 
     def __init__(self, computing: AbstractContextManager[Any], device: str):
         self.computing, self.scaler = computing, torch.amp.GradScaler(device)

@@ -17,6 +17,7 @@ from graphtune.kernels.parallel import thread_count
 from graphtune.models.base import Model
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.distributed import workers
+from graphtune.train.failure import TrainingError
 
 
 class Part(Protocol):
@@ -196,6 +197,38 @@ class Best:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.score, self.epoch, self.waited = state["score"], state["epoch"], state["waited"]
         self.weights = state["weights"]
+
+
+class Sound:
+    """Weights that are finite: a run with others cannot be saved.
+
+    Args:
+        model: whose weights.
+        place: where the run is.
+        name: of what is trained.
+        lr: its learning rate.
+    """
+
+    def __init__(self, model: Model, place: Place, name: str, lr: float):
+        self.model, self.place, self.name, self.lr = model, place, name, lr
+
+    def check(self) -> None:
+        """
+        Raises:
+            TrainingError: a weight is not finite.
+        """
+        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+            raise TrainingError(
+                f"The weights of {self.name} must stay finite. Got some that are not after step {self.place.step}. "
+                f"Try a smaller `lr` (now {self.lr:g}) or set `clip_norm`."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        self.check()
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
 
 
 class Chance:

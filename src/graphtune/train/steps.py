@@ -127,14 +127,21 @@ class AutogradStep:
         self.balance.settle(clock.step)
         self.workers.add_gradients(self.parameters)
         self.fixed.clear_gradients()
-        gradients = gradients_of(self.parameters, once=self.clip.acts)
-        if gradients:
-            self.precision.unscale(self.optimizer)
-            if not self.precision.admits(self.clip(gradients), clock):
-                return
+        if not self._bounded(clock):
+            return
         self.anchor.pull(self.optimizer.param_groups)
         self.optimizer.step()
         self.fixed.put_back()
+
+    def _bounded(self, clock: Clock) -> bool:
+        """Clip the gradient where that is asked; whether to step by it."""
+        if not self.clip.acts and not self.precision.scales:
+            return True
+        gradients = gradients_of(self.parameters, once=self.clip.acts)
+        if not gradients:
+            return True
+        self.precision.unscale(self.optimizer)
+        return self.precision.admits(self.clip(gradients), clock)
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name).state_dict() for name in ("balance", "optimizer", "precision", "parts")}
