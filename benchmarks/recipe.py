@@ -1,13 +1,14 @@
-"""The recipe against random weights: a pretrained start, dropout, L2 and a rate that falls as a cosine.
+"""The recipe against random weights and against none of it: pretrained start, dropout, L2, a cosine rate.
 
 DeepWalk, LINE and a GNN each start a model of a social graph (links, and classes of which 5 % of the nodes tell one),
 of a recommender and of a knowledge graph. In the recommender the vectors of DeepWalk and LINE start a BPR-MF, and the
 GNN is LightGCN; in the knowledge graph RotatE's entities start from vectors that its graph gives without its relations.
 
 The other side starts at random and has all the rest of the recipe: with as many epochs of fine-tuning, and "longer",
-with more of them, by as many seconds as the pretraining took. Each arm has the rate, of two, that is best on validation
-for a seed of its own. Gains are on test, the mean over seeds with its 95 % t-interval; a cell is won where that of each
-of its tasks is above 0.
+with more of them, by as many seconds as the pretraining took. "Plain" has nothing of it: a random start, no dropout
+but that of the head of classes, no L2, one rate from first to last. Each arm has the rate, of two, that is best on
+validation for a seed of its own. Gains are on test, the mean over seeds with its 95 % t-interval; a cell is won where
+that of each of its tasks is above 0.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from graphtune.split import TEST, VALID
 from harness import arguments, finish
 
 QUIET = gt.Run(quiet=True)
-ARMS = ("recipe", "random", "longer")
+ARMS = ("recipe", "random", "longer", "plain")
 CHOOSING = 100
 """The seed on which rates are chosen."""
 
@@ -46,7 +47,7 @@ class Cell:
         make: seed -> what to pretrain on, and the task.
         metric: of the task.
         before: changes to the settings of the pretraining.
-        after: changes to those of the fine-tuning; the recipe's dropout and L2 are among them.
+        after: changes to those of the fine-tuning; the recipe's dropout and L2 are among them (`PENALTIES`).
         epochs: of the fine-tuning.
         rates: learning rates to choose from.
         takes_over: another model, which starts from the pretrained one's vectors.
@@ -65,6 +66,21 @@ class Cell:
     def model(self) -> Any:
         """What is fine-tuned."""
         return self.takes_over or self.recipe
+
+
+PENALTIES = ("row_dropout", "l2")
+
+
+def changes(cell: Cell, arm: str) -> dict[str, Any]:
+    """To the settings of the fine-tuning."""
+    if arm != "plain":
+        return cell.after
+    return {name: value for name, value in cell.after.items() if name not in PENALTIES}
+
+
+def model_of(cell: Cell, arm: str) -> Any:
+    """What is fine-tuned; without a dropout of its own in the plain arm."""
+    return replace(cell.model, dropout=0.0) if arm == "plain" and hasattr(cell.model, "dropout") else cell.model
 
 
 def friends(seed: int) -> Made:
@@ -119,7 +135,7 @@ CELLS = {
 def start(cell: Cell, arm: str, data: Any, task: Any, seed: int, quick: bool) -> Any:
     """The model before fine-tuning."""
     if arm != "recipe":
-        return cell.model.build(task.split.train if task.split.unit == "edge" else data, seed)
+        return model_of(cell, arm).build(task.split.train if task.split.unit == "edge" else data, seed)
     before = replace(cell.recipe.training(), seed=seed, patience=0, **cell.before)
     found = gt.pretrain(cell.recipe, data, replace(before, epochs=1) if quick else before, run=QUIET).model
     if cell.takes_over is None:
@@ -135,7 +151,8 @@ def run(cell: Cell, arm: str, lr: float, seed: int, epochs: int, quick: bool) ->
     begun = time.monotonic()
     model = start(cell, arm, data, task, seed, quick)
     ready = time.monotonic()
-    config = replace(task.defaults(), seed=seed, lr=lr, schedule="cosine", **cell.after, epochs=epochs)
+    schedule = "constant" if arm == "plain" else "cosine"
+    config = replace(task.defaults(), seed=seed, lr=lr, schedule=schedule, **changes(cell, arm), epochs=epochs)
     model = gt.finetune(model, task, config, QUIET).model
     seconds = {"starting": ready - begun, "training": time.monotonic() - ready}
     valid, test = (task.evaluate(model, part)[cell.metric] for part in (VALID, TEST))
@@ -154,7 +171,8 @@ class Runs:
     def get(self, name: str, arm: str, lr: float, seed: int, epochs: int) -> dict[str, float]:
         cell = CELLS[name]
         pretrained = (cell.recipe, cell.before) if arm == "recipe" else ""
-        key = repr((arm, cell.make.__name__, cell.model, pretrained, cell.after, lr, seed, epochs, self.quick))
+        made = arm, cell.make.__name__, model_of(cell, arm), pretrained, changes(cell, arm)
+        key = repr((*made, lr, seed, epochs, self.quick))
         if key not in self.known:
             self.known[key] = run(cell, arm, lr, seed, epochs, self.quick)
             if self.path:
@@ -213,9 +231,10 @@ def main() -> None:
         arms = ", ".join(f"{arm} {np.mean(found[arm]['test']):.4f}" for arm in ARMS)
         gains = ", ".join("over {} {:+.4f} [{:+.4f}, {:+.4f}]".format(arm, *found[f"over_{arm}"]) for arm in ARMS[1:])
         print(f"{name} {found['metric']}: {arms}; {gains}", flush=True)
-        for arm, prefix in (("random", name), ("longer", f"{name}_over_longer")):
+        for arm, prefix in (("random", name), ("longer", f"{name}_over_longer"), ("plain", f"{name}_over_plain")):
             figures |= {prefix + key: value for key, value in zip(("", "_low", "_high"), found[f"over_{arm}"])}
     figures |= {"wins": wins(details, "over_random"), "wins_over_longer": wins(details, "over_longer")}
+    figures |= {"wins_over_plain": wins(details, "over_plain")}
     figures["cells"] = len({cell_of(name) for name in details})
     finish("recipe", figures, args, cells=details)
 

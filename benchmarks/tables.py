@@ -58,20 +58,47 @@ def _verdict(found: dict[str, Any]) -> str:
     return f"{'worse here; ' if found['high'] < 0 else ''}no gain found on {stories}"
 
 
+def recipe(cells: dict[str, dict[str, Any]]) -> str:
+    """One markdown row a model on a graph, as `recipe.py` found it."""
+    lines = [
+        "| graph, model, task | metric | recipe | over random | over longer | over plain |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in cells.items():
+        gains = (_gain(*found[f"over_{arm}"]) for arm in ("random", "longer", "plain"))
+        mean = f"{np.mean(found['recipe']['test']):.4f}"
+        lines.append("| " + " | ".join((name.replace("_", ", "), found["metric"], mean, *gains)) + " |")
+    return "\n".join(lines)
+
+
+def _gain(mean: float, low: float, high: float) -> str:
+    text = f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return f"**{text}**" if low > 0 else text
+
+
 def write_between(path: Path, begin: str, end: str, text: str) -> None:
     """Replace what stands between two markers."""
     pattern = re.compile(f"({re.escape(begin)})(.*?)({re.escape(end)})", re.DOTALL)
     path.write_text(pattern.sub(lambda match: f"{match[1]}\n\n{text}\n\n{match[3]}", path.read_text(), count=1))
 
 
+def details(name: str) -> dict[str, Any]:
+    """What a benchmark's file keeps beside its figures; nothing where there is none."""
+    path = HERE / "results" / f"{name}.json"
+    return json.loads(path.read_text())["details"] if path.exists() else {}
+
+
 def main() -> None:
+    guide = HERE.parent / "docs" / "fine-tuning.md"
     write_between(HERE.parent / "README.md", *RESULTS, table())
-    measured = HERE / "results" / "techniques.json"
-    if measured.exists():
-        techniques = json.loads(measured.read_text())["details"]["techniques"]
+    cells = details("recipe").get("cells")
+    if cells:
+        write_between(guide, "<!-- measured: recipe -->", MEASURED_END, recipe(cells))
+    techniques = details("techniques").get("techniques")
+    if techniques:
         for stage in dict.fromkeys(found["stage"] for found in techniques.values()):
             begin = f"<!-- measured: {stage} -->"
-            write_between(HERE.parent / "docs" / "fine-tuning.md", begin, MEASURED_END, gains(techniques, stage))
+            write_between(guide, begin, MEASURED_END, gains(techniques, stage))
 
 
 if __name__ == "__main__":

@@ -86,15 +86,29 @@ def test_a_state_of_pyg(place: Path, tmp_path: Path) -> None:
     assert outcome.code == 2 and "safetensors.torch.save_file" in outcome.error and not (tmp_path / "n").exists()
 
 
+def test_vectors_of_the_size_of_the_rows_they_replace(place: Path, tmp_path: Path) -> None:
+    """All are known, so one factor lies between the two starts; FROZEN trains nothing visible."""
+    done("export", "friends", "--format", "parquet", "--out", tmp_path / "all.parquet")
+    vectors = {}
+    for scale in ("keep", "own"):
+        started(tmp_path / scale, "--start", tmp_path / "all.parquet", "--scale", scale)
+        vectors[scale] = graphtune.load(tmp_path / scale).embeddings().numpy()
+    factors = vectors["own"] / vectors["keep"]
+    np.testing.assert_allclose(factors, factors.mean(), rtol=1e-3)
+    assert abs(factors.mean() - 1) > 0.01
+
+
 @pytest.mark.parametrize(
     "options, said",
     [
         (("--start", "xaver"), "xavier, normal, orthogonal, spectral, a file or a model directory"),
         (("--start", "xavier", "--missing", "random"), "`--missing` of embed must be left out"),
         (("--start", "spectral", "--resize", "refuse"), "`--resize` of embed must be left out"),
+        (("--start", "spectral", "--scale", "own"), "`--scale` of embed must be left out"),
         (("--missing", "random"), "`--missing` of embed must be left out"),
         (("--start", "friends", "--missing", "mean"), "'neighbours', 'random'"),
         (("--start", "friends", "--resize", "cut"), "'project', 'refuse'"),
+        (("--start", "friends", "--scale", "unit"), "'keep', 'own'"),
         (("--start", "friends", "--model", "netmf"), "NetMF is solved, not trained"),
         (("--start", "clubs.csv"), "ends in .parquet"),
         (("--start", "strangers.npz"), "about nodes of the graph; strangers.npz knows none of them"),

@@ -109,6 +109,7 @@ def embed(
     start: o.Start = None,
     missing: o.Missing = None,
     resize: o.Resize = None,
+    scale: o.Scale = None,
     fixed: o.Fixed = None,
     triples: o.Triples = False,
     events: o.Events = None,
@@ -145,7 +146,7 @@ def embed(
     data = DataOptions(edges, *read, about, features, strict, on_disk)
     place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
     asked = EmbedOptions(
-        data, place, model, variant, dim, seed, split, by, start, missing, resize, tuple(set or ()), fixed
+        data, place, model, variant, dim, seed, split, by, start, missing, resize, scale, tuple(set or ()), fixed
     )
     talk = Talk(json, quiet, together=True)
     talk.run(lambda: embed(asked, talk), show_embedding)
@@ -172,6 +173,7 @@ def finetune(
     start: o.Start = None,
     missing: o.Missing = None,
     resize: o.Resize = None,
+    scale: o.Scale = None,
     fixed: o.Fixed = None,
     model: o.Own = None,
     resume: o.Resume = False,
@@ -190,7 +192,8 @@ def finetune(
 
     about = LabelOptions(labels, label_type, label_columns, kind)
     place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
-    asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model, start, missing, resize, fixed)
+    begin = start, missing, resize, scale
+    asked = FinetuneOptions(directory, task, place, about, seed, tuple(set or ()), model, *begin, fixed)
     talk = Talk(json, quiet, together=True)
     talk.run(lambda: finetune(asked, talk), show_finetuning)
 

@@ -45,6 +45,7 @@ class EmbedOptions:
         start: a random start by name, "spectral", a file of vectors or weights, or a model directory.
         missing: what becomes of nodes that --start does not know; None for the mean of their neighbours.
         resize: what becomes of vectors of another dim; None to project them.
+        scale: how large vectors are; None for as they are.
         set: settings of the model and of the training, as key=value.
         fixed: a file of ids whose rows stay as they are.
     """
@@ -60,6 +61,7 @@ class EmbedOptions:
     start: str | None = None
     missing: str | None = None
     resize: str | None = None
+    scale: str | None = None
     set: tuple[str, ...] = ()
     fixed: str | None = None
 
@@ -100,7 +102,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
     if done is not None:
         return done
     out = check_out(options.out, "embed")
-    check_start(options.start, options.missing, options.resize, "embed")
+    check_start(options, "embed")
     fixed = read_fixed(options.fixed, options.data.labels.kind, "embed")
     plan = _plan(options, talk)
     if options.out.profile and isinstance(plan.recipe, ClosedForm):
@@ -204,8 +206,7 @@ def _start(plan: Plan, options: EmbedOptions, talk: Talk) -> tuple[Model | None,
         raise bad("--start", "embed", f"left out: {type(plan.recipe).__name__} is solved, not trained", options.start)
     model = plan.recipe.build(plan.learned, plan.config.seed)
     own = options.model if options.model and ":" in options.model else None
-    seed = plan.config.seed
-    return model, begin(model, options.start, options.missing, options.resize, seed, own, "embed", talk)
+    return model, begin(model, options, plan.config.seed, own, "embed", talk)
 
 
 def _test_scores(model: Model, split: Split | None) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class FinetuneOptions:
         set: settings of the tasks and of the training, as key=value; of one of several tasks as task.key=value.
         model: the class of a model of one's own.
         start: begin elsewhere than at the weights of the directory; see `EmbedOptions`.
-        missing, resize: what becomes of nodes that --start does not know, and of vectors of another dim.
+        missing, resize, scale: as in `EmbedOptions`.
         fixed: a file of ids whose rows stay as they are.
     """
 
@@ -53,6 +53,7 @@ class FinetuneOptions:
     start: str | None = None
     missing: str | None = None
     resize: str | None = None
+    scale: str | None = None
     fixed: str | None = None
 
 
@@ -175,15 +176,14 @@ def _plan(options: FinetuneOptions, talk: Talk) -> Plan:
     settings = parse_settings(options.set, "finetune", {"seed": options.seed})
     asked = ask(options.task, settings)
     check_file("--labels", options.labels.labels)
-    check_start(options.start, options.missing, options.resize, "finetune")
+    check_start(options, "finetune")
     stored = open_directory(options.directory, own_recipes(options.model))
     task = make(asked, stored, options.directory, options.labels, options.seed, talk)
     config = dataclasses.replace(task.defaults(), **settings.of(TrainConfig))
     start, started = stored.model, None
     if options.start is not None:
         start = stored.model.copy()
-        how = options.start, options.missing, options.resize
-        started = begin(start, *how, config.seed, options.model, "finetune", talk)
+        started = begin(start, options, config.seed, options.model, "finetune", talk)
     return Plan(stored, asked, task, config, start, started)
 
 

@@ -105,6 +105,16 @@ Resize: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Scale: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        metavar="keep|own",
+        help="Vectors in --start as large as they are (unless given), or as the rows they replace.",
+        rich_help_panel=LEARNING,
+        show_default=False,
+    ),
+]
 Fixed: TypeAlias = Annotated[
     str | None,
     _option("--fixed", metavar="FILE", help="Nodes whose rows stay as they are: an id a line.", panel=LEARNING),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from graphtune.check import bad, one_of
 from graphtune.cli.settings import own_recipes
@@ -12,6 +13,7 @@ from graphtune.start import (
     DRAWS,
     MISSING,
     RESIZE,
+    SCALES,
     SUFFIX,
     StartReport,
     randomise,
@@ -27,18 +29,43 @@ SPECTRAL = "spectral"
 NAMES = (*DRAWS, SPECTRAL)  # what is none of these is a file or a directory
 
 
-def check_start(start: str | None, missing: str | None, resize: str | None, who: str) -> None:
+class StartOptions(Protocol):
+    """What a command is asked of where the weights begin.
+
+    Attributes:
+        start: one of `NAMES`, a file of vectors or of a state, or a model directory.
+        missing, resize, scale: of `start_from`; None for what they are unless given.
+    """
+
+    @property
+    def start(self) -> str | None: ...
+
+    @property
+    def missing(self) -> str | None: ...
+
+    @property
+    def resize(self) -> str | None: ...
+
+    @property
+    def scale(self) -> str | None: ...
+
+
+def check_start(options: StartOptions, who: str) -> None:
     """Refuse what cannot be started from, before anything is read.
 
     Raises:
         ArgumentError: there is no such file, it is of a kind that is not read, or an option has nothing to act on.
     """
-    for option, value, choices in (("--missing", missing, MISSING), ("--resize", resize, RESIZE)):
+    start = options.start
+    asked = ("--missing", options.missing, MISSING), ("--resize", options.resize, RESIZE)
+    for option, value, choices in (*asked, ("--scale", options.scale, SCALES)):
         if value is not None:
             one_of(option, who, value, choices)
-            if start is None or start in DRAWS or (start == SPECTRAL and option == "--resize"):
+            if start is None or start in DRAWS or (start == SPECTRAL and option != "--missing"):
                 what = "left out where --start names no vectors and no model"
                 raise bad(option, who, what, value)
+            if option == "--scale" and Path(start).suffix == SUFFIX:
+                raise bad(option, who, f"left out for the state of a module, {SUFFIX}", value)
     if start is None or start in NAMES or Path(start).is_dir():
         return
     if not Path(start).is_file():
@@ -67,22 +94,12 @@ def read_fixed(file: str | None, kind: str | None, who: str) -> list[str] | dict
     return ids if kind is None else {kind: ids}
 
 
-def begin(
-    model: Model,
-    start: str,
-    missing: str | None,
-    resize: str | None,
-    seed: int,
-    own: str | None,
-    who: str,
-    talk: Talk,
-) -> StartReport:
-    """Start a model as --start says.
+def begin(model: Model, options: StartOptions, seed: int, own: str | None, who: str, talk: Talk) -> StartReport:
+    """Start a model as --start says, which is given.
 
     Args:
         model: changed in place.
-        start: one of `NAMES`, a file of vectors or of a state, or a model directory.
-        missing, resize: of `start_from`; None for what they are unless given.
+        options: checked by `check_start`.
         seed: of every random choice.
         own: "package.module:Class" of a model of one's own, which a directory may hold.
         who: the command, for errors.
@@ -91,7 +108,8 @@ def begin(
     Raises:
         ArgumentError: nothing in it is about the nodes of the model, or what `graphtune.start` raises.
     """
-    report = _begin(model, start, missing or MISSING[0], resize or RESIZE[0], seed, own)
+    start = str(options.start)
+    report = _begin(model, start, options, seed, own)
     if start not in NAMES and model.table_parameters() and not report.known:
         fix = f"Ids of the graph look like {', '.join(map(str, model.ids.values(range(min(3, len(model.ids))))))}."
         raise bad("--start", who, f"about nodes of the graph; {start} knows none of them", str(report), fix)
@@ -99,13 +117,14 @@ def begin(
     return report
 
 
-def _begin(model: Model, start: str, missing: str, resize: str, seed: int, own: str | None) -> StartReport:
+def _begin(model: Model, start: str, options: StartOptions, seed: int, own: str | None) -> StartReport:
+    missing, resize, scale = options.missing or MISSING[0], options.resize or RESIZE[0], options.scale or SCALES[0]
     if start in DRAWS:
         return randomise(model, start, seed)
     if start == SPECTRAL:
         return start_from_closed_form(model, missing=missing, seed=seed)
     if Path(start).is_dir():
-        return start_from_model(model, load(start, own_recipes(own)), missing, resize, seed)
+        return start_from_model(model, load(start, own_recipes(own)), missing, resize, seed, scale)
     if Path(start).suffix == SUFFIX:
         return start_from_state(model, start, missing=missing, resize=resize, seed=seed)
-    return start_from(model, read_vectors(start), missing, resize, seed)
+    return start_from(model, read_vectors(start), missing, resize, seed, scale)

@@ -4,13 +4,14 @@ from graphtune.start.closed import start_from_closed_form
 from graphtune.start.known import start_from, start_from_model
 from graphtune.start.randomise import DRAWS, randomise
 from graphtune.start.report import StartReport
-from graphtune.start.rows import MISSING, RESIZE
+from graphtune.start.rows import MISSING, RESIZE, SCALES
 from graphtune.start.states import SUFFIX, start_from_state
 
 __all__ = [
     "DRAWS",
     "MISSING",
     "RESIZE",
+    "SCALES",
     "SUFFIX",
     "StartReport",
     "randomise",
