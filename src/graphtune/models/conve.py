@@ -114,7 +114,7 @@ class ConvE:
             chance(name, "ConvE", getattr(self, name))
         if min(2 * self.height, self.width) < self.kernel:
             image = f"{2 * self.height} x {self.width}"
-            raise bad("dim", "ConvE", f"such that the image holds a kernel of side {self.kernel}", f"{self.dim}: {image}")
+            raise bad("dim", "ConvE", f"such that its image, {image}, holds kernels of side {self.kernel}", self.dim)
 
     @property
     def height(self) -> int:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 class BatchNorm(nn.BatchNorm1d):
     """Batch norm (Ioffe & Szegedy, 2015) of [n, C] or [n, C, L], over all but C.
 
-    One value a channel has no variance, so a last batch of one example is scaled by the running means, as in evaluation.
+    One value a channel has no variance: a last batch of one example is scaled by the running means, as in evaluation.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""QuatE (Zhang et al., 2019): a relation turns the head's quaternions, which are four reals each, towards the tail's."""
+"""QuatE (Zhang et al., 2019): a relation turns the head's quaternions, of four reals each, towards the tail's."""
 
 from __future__ import annotations
 
