@@ -401,7 +401,7 @@ class TestRESCALScorer(ScorerContract):
         return RESCALScorer(self.relations, self.dim)
 
     def oracle(self, scorer, z, h, r, t):
-        return z[h] @ self.rows(scorer.relation)[r].reshape(self.dim, self.dim) @ z[t]
+        return z[h] @ self.rows(scorer.matrix)[r].reshape(self.dim, self.dim) @ z[t]
 
 
 class TestTuckERScorer(ScorerContract):

@@ -38,7 +38,7 @@ def score(scorer, weights, head, relation, tail):
 
 def test_rescal_by_hand():
     """(1, 2) M (3, 4)' with M = [[1, 2], [0, -1]] is (1, 0) . (3, 4)."""
-    weights = {"relation": [[1, 2, 0, -1], [1, 0, 2, -1]]}
+    weights = {"matrix": [[1, 2, 0, -1], [1, 0, 2, -1]]}
     assert score(RESCALScorer(1, 2), weights, [1, 2], 0, [3, 4]) == 3
     assert score(RESCALScorer(1, 2), weights, [3, 4], 1, [1, 2]) == 3, "the second matrix is the first one's mirror"
 

@@ -35,10 +35,7 @@ def scorer_bytes(plan: Plan, size: Size) -> int:
 
 def query_bytes(plan: Plan, size: Size, batch: int) -> int:
     """Held in a step while queries are made, where that is much more than the queries."""
-    if plan.model == "RESCAL":
-        penalised = batch if any((plan.config.l1, plan.config.l2, plan.config.n3)) else 0
-        return 4 * plan.dim**2 * (OF_MATRICES * _present(size, batch) + 3 * penalised + batch)
-    if plan.model == "TuckER":
+    if plan.model in ("RESCAL", "TuckER"):
         return OF_MATRICES * 4 * plan.dim**2 * _present(size, batch)
     return OF_MAPS * 4 * batch * _maps(plan) if plan.model == "ConvE" else 0
 

@@ -38,6 +38,9 @@ def times_matrices(z: Tensor, relation: Tensor, matrices: Callable[[Tensor], Ten
 class RESCALScorer(Scorer):
     """h^T M_r t (equation 1, entry by entry).
 
+    Penalties act on entities alone, as they would need a matrix for each triple of a batch; `weight_decay` acts on the
+    matrices.
+
     Args:
         num_relations: R; relation r + R is r read backwards.
         dim: D; a relation is the D x D numbers of M_r, row by row.
@@ -50,7 +53,7 @@ class RESCALScorer(Scorer):
     def __init__(self, num_relations: int, dim: int, scale: float = 1e-3, seed: int = 0):
         super().__init__()
         self.dim = dim
-        self.relation = relation_rows(num_relations, dim * dim, scale, seed)
+        self.matrix = relation_rows(num_relations, dim * dim, scale, seed)
 
     def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:
         assert relation is not None
@@ -61,11 +64,11 @@ class RESCALScorer(Scorer):
 
     @property
     def relation_names(self) -> tuple[str, ...]:
-        return ("relation",)
+        return ("matrix",)
 
     def _matrices(self, relation: Tensor) -> Tensor:
         """[U] -> [U, D, D]."""
-        return F.embedding(relation, self.relation).unflatten(-1, (self.dim, self.dim))
+        return F.embedding(relation, self.matrix).unflatten(-1, (self.dim, self.dim))
 
 
 @dataclass(frozen=True)
