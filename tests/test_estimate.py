@@ -107,7 +107,7 @@ def test_what_queries_take_by_hand():
     tucker = plan_of("tucker", dim=10, relation_dim=7)
     assert query_bytes(tucker, size, 100) == 3 * 6 * 10 * 10 * 4
     assert query_flops(tucker, size, 100) == 3 * 2 * (100 * 10 * 10 + 6 * 7 * 10 * 10)
-    conve = plan_of("conve")
+    conve = plan_of("conve", dim=200, channels=32)
     assert query_bytes(conve, size, 100) == 6 * 4 * 100 * 32 * 18 * 18
     assert query_flops(conve, size, 100) == 3 * 2 * 100 * 32 * 18 * 18 * (200 + 9)
     assert query_bytes(plan_of("complex"), size, 100) == query_flops(plan_of("complex"), size, 100) == 0

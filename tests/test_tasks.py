@@ -106,7 +106,7 @@ TRIPLE_RECIPES = [
     RESCAL(dim=8),
     TuckER(dim=8, relation_dim=4),
     ConvE(dim=8, channels=4),
-    QuatE(dim=8),
+    QuatE(dim=16),
     CP(dim=8),
     SimplE(dim=8),
 ]

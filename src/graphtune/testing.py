@@ -469,8 +469,8 @@ class ScorerContract:
     def test_relations_read_backwards(self, scorer: Scorer, z: Tensor, triples: tuple) -> None:
         heads, relation, tails = triples
         tables = [scorer.get_parameter(name).detach() for name in scorer.relation_names]
-        mirrored = [scorer.backwards(rows[: self.relations]) for rows in tables]
-        if not tables or any(back is None for back in mirrored):
+        mirrored = [back for rows in tables if (back := scorer.backwards(rows[: self.relations])) is not None]
+        if not tables or len(mirrored) < len(tables):
             return
         for rows, back in zip(tables, mirrored):
             rows[self.relations :] = back

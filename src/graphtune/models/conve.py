@@ -84,7 +84,7 @@ class ConvEScorer(Scorer):
 
 @dataclass(frozen=True)
 class ConvE:
-    """ConvE with reciprocal relations.
+    """ConvE with reciprocal relations. The paper's size is `dim=200, channels=32`, six times the work of a step.
 
     Attributes:
         dim: D; a vector is laid out in rows, as many as D's largest divisor up to its root.
@@ -97,8 +97,8 @@ class ConvE:
         negatives: shared by the batch, for "self-adversarial".
     """
 
-    dim: int = 200
-    channels: int = 32
+    dim: int = 100
+    channels: int = 16
     kernel: int = 3
     input_dropout: float = 0.2
     map_dropout: float = 0.2
@@ -135,7 +135,7 @@ class ConvE:
         return triple_model(self, scorer, graph, 0.1, seed)
 
     def training(self) -> TrainConfig:
-        return TrainConfig(epochs=100, batch_size=512, lr=0.003, schedule="cosine", eval_every=5, patience=6)
+        return TrainConfig(epochs=50, batch_size=512, lr=0.003, schedule="cosine", eval_every=5, patience=6)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
         options = Negatives(self.negatives), 0.0, self.label_smoothing
