@@ -65,7 +65,7 @@ class TuckERScorer(Scorer):
 
 @dataclass(frozen=True)
 class TuckER:
-    """TuckER with reciprocal relations. The paper's size is `dim=200`, and `relation_dim=200` on FB15k-237, 30 on WN18RR.
+    """TuckER with reciprocal relations. The paper has `dim=200`, and `relation_dim=200` on FB15k-237, 30 on WN18RR.
 
     Attributes:
         dim: D, of entities.
