@@ -12,6 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 import graphtune as gt
+from graphtune.cli.data import RELATIONAL
+from graphtune.models import RECIPES
 from harness import arguments, finish, mean_and_spread
 
 PUBLISHED = {
@@ -23,7 +25,7 @@ PUBLISHED = {
     ("wn18rr", "complex"): 0.475,
     ("wn18rr", "rotate"): 0.478,
 }
-RECIPES = {"complex": gt.ComplEx(), "distmult": gt.DistMult(), "transe": gt.TransE(), "rotate": gt.RotatE()}
+SCORERS = {name: RECIPES[name]() for name in RELATIONAL}
 
 
 def main() -> None:
@@ -36,7 +38,7 @@ def main() -> None:
     task = gt.TripleCompletion(split)
     figures, details = {}, {}
     for name in args.models:
-        recipe = RECIPES[name]
+        recipe = SCORERS[name]
         scores: dict[str, list[float]] = {"mrr": [], "hits_10": [], "cpu_s": [], "valid_mrr": []}
         for seed in range(1 if args.quick else args.seeds):
             config = replace(recipe.training(), seed=seed)

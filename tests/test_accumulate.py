@@ -16,23 +16,18 @@ from graphtune.models.base import ClosedForm, HeadSpec
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.gnn import GCN
 from graphtune.objectives import BPR, Classify, EdgeProximity, OneVsAll, Regress, SampledSoftmax
-from graphtune.testing import checkerboard, equal, inverse_relations, two_cliques
+from graphtune.testing import checkerboard, equal, two_cliques
 from graphtune.train.accumulate import out_of_memory
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.failure import TrainingError
 from graphtune.train.fit import Run, Training, fit
 from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep
+from recipes import bare, graph_of
 
 PENALTIES = {"l1": 0.01, "l2": 0.02, "n3": 0.03}
 SGD = TrainConfig(optimizer="sgd", lr=0.5, batch_size=11, **PENALTIES)
 TRAINED = {name: cls() for name, cls in RECIPES.items() if not isinstance(cls(), ClosedForm)}
-
-
-def graph_of(name):
-    if name in ("complex", "distmult", "transe", "rotate"):
-        return inverse_relations()
-    return checkerboard() if name in ("bprmf", "lightgcn") else two_cliques()
 
 
 def steps_agree(model, objective, batch, config=SGD, parts=(2, 3, 100)):
@@ -53,11 +48,7 @@ def steps_agree(model, objective, batch, config=SGD, parts=(2, 3, 100)):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_family_steps_in_parts_as_on_the_whole(name):
-    options = {"dim": 4}
-    if hasattr(TRAINED[name], "dropout"):
-        options["dropout"] = 0.0
-    recipe = replace(TRAINED[name], **options)
-    graph = graph_of(name)
+    recipe, graph = bare(TRAINED[name], dim=8), graph_of(name)
     model = recipe.build(graph).float()
     sampler, objective = recipe.pretraining(graph, SGD)
     steps_agree(model, objective, next(iter(sampler.batches(0))))

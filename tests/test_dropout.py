@@ -24,6 +24,7 @@ from graphtune.testing import checkerboard, equal, inverse_relations, two_clique
 from graphtune.train.fit import Run, fit
 from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep, make_step
+from recipes import bare, graph_of
 from test_resume import check_resuming, distance_from_three, train, training_of
 
 QUIET = Run(quiet=True)
@@ -39,10 +40,7 @@ MESSENGERS = {
 
 def small(name):
     """A small model of a family without dropout of its own, its graph, an objective and a batch."""
-    graph = checkerboard() if name in ("bprmf", "lightgcn") else two_cliques()
-    graph = inverse_relations() if name in ("complex", "distmult", "transe", "rotate") else graph
-    options = {"dropout": 0.0} if name in ("gcn", "graphsage", "gat") else {}
-    recipe = RECIPES[name](dim=8, **options)
+    recipe, graph = bare(RECIPES[name](), dim=8), graph_of(name)
     sampler, objective = recipe.pretraining(graph, SHORT)
     return recipe.build(graph), objective, next(iter(sampler.batches(0)))
 

@@ -7,11 +7,15 @@ import sys
 import numpy as np
 import pytest
 
+from graphtune.cli.data import RELATIONAL
 from graphtune.config import TrainConfig
 from graphtune.estimate import USUAL, Plan, Size, embedding_memory, training_memory, training_seconds
+from graphtune.estimate.memory import weight_bytes
+from graphtune.estimate.triples import query_bytes, query_flops
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models import RECIPES
+from graphtune.testing import inverse_relations
 
 RATIOS = (7.0, 2.0, 1.0)
 MEASURE = """
@@ -45,7 +49,7 @@ def plan_of(name, **options):
 
 
 def size_for(name, nodes=1000, edges=8000, **options):
-    relational = name in ("complex", "distmult", "transe", "rotate")
+    relational = name in RELATIONAL
     return Size(nodes, edges, nodes, relations=5 if relational else 0, directed=relational, ids=8 * nodes, **options)
 
 
@@ -81,6 +85,32 @@ def test_complex_by_hand():
     step = weights + 50 * 10 * 4 + 3 * 16 * 50 * 4
     size = Size(50, 40, 50, relations=3, directed=True)
     assert training_memory(plan, size)["training"] == 40 * 24 + weights + ends + weights + step
+
+
+@pytest.mark.parametrize("name", RELATIONAL)
+def test_weights_of_triple_models_are_counted_to_the_number(name):
+    graph = inverse_relations()
+    for options in ({"dim": 12}, {"dim": 36, "batch_norm": False}):
+        recipe = RECIPES[name]
+        known = {key: value for key, value in options.items() if key in recipe.__dataclass_fields__}
+        model = recipe(**known).build(graph)
+        counted = weight_bytes(plan_of(name, **known), Size.of(graph))
+        assert counted == 4 * sum(p.numel() for p in model.parameters())
+
+
+def test_what_queries_take_by_hand():
+    """A batch of 100 with 6 ways to read 3 relations; ConvE's 200 numbers make images of 20 x 20, maps of 18 x 18."""
+    size = Size(50, 400, 50, relations=3, directed=True)
+    rescal = plan_of("rescal", dim=10)
+    assert query_bytes(rescal, size, 100) == 3 * 6 * 10 * 10 * 4
+    assert query_flops(rescal, size, 100) == 3 * 2 * 100 * 10 * 10
+    tucker = plan_of("tucker", dim=10, relation_dim=7)
+    assert query_bytes(tucker, size, 100) == 3 * 6 * 10 * 10 * 4
+    assert query_flops(tucker, size, 100) == 3 * 2 * (100 * 10 * 10 + 6 * 7 * 10 * 10)
+    conve = plan_of("conve", dim=200, channels=32)
+    assert query_bytes(conve, size, 100) == 6 * 4 * 100 * 32 * 18 * 18
+    assert query_flops(conve, size, 100) == 3 * 2 * 100 * 32 * 18 * 18 * (200 + 9)
+    assert query_bytes(plan_of("complex"), size, 100) == query_flops(plan_of("complex"), size, 100) == 0
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -18,6 +18,8 @@ from graphtune.ids import NodeIds
 from graphtune.models.base import Encoder, HeadSpec, Scorer
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.complex import ComplEx, ComplExScorer
+from graphtune.models.conve import ConvE, ConvEScorer
+from graphtune.models.cp import CP, CPScorer
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distance import modulus_cross, taxicab_cross
 from graphtune.models.distmult import DistMult, DistMultScorer
@@ -29,8 +31,12 @@ from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
 from graphtune.models.prone import ProNE
 from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr
+from graphtune.models.quate import QuatE, QuatEScorer
+from graphtune.models.rescal import RESCAL, RESCALScorer
 from graphtune.models.rotate import RotatE, RotatEScorer
+from graphtune.models.simple import SimplE, SimplEScorer
 from graphtune.models.transe import TransE, TransEScorer
+from graphtune.models.tucker import TuckER, TuckERScorer
 from graphtune.testing import (
     Checkerboard,
     ClosedFormContract,
@@ -198,6 +204,66 @@ class TestRotatE(RecipeContract):
     config = DISTANCE
 
 
+class TestRESCAL(RecipeContract):
+    recipe = RESCAL(dim=8)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestRESCALWithNegatives(RecipeContract):
+    recipe = RESCAL(dim=8, loss="self-adversarial", negatives=16)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestTuckER(RecipeContract):
+    recipe = TuckER(dim=16, relation_dim=4, input_dropout=0.1, relation_dropout=0.1, hidden_dropout=0.1)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestTuckERWithoutBatchNorm(RecipeContract):
+    recipe = TuckER(dim=16, relation_dim=4, relation_dropout=0.0, hidden_dropout=0.0, batch_norm=False)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestConvE(RecipeContract):
+    recipe = ConvE(dim=16, channels=4)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestConvEWithoutBatchNorm(RecipeContract):
+    recipe = ConvE(dim=12, channels=4, kernel=2, batch_norm=False)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestQuatE(RecipeContract):
+    recipe = QuatE(dim=16)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestQuatEWithNegatives(RecipeContract):
+    recipe = QuatE(dim=16, loss="self-adversarial", negatives=16)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestCP(RecipeContract):
+    recipe = CP(dim=16)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestSimplE(RecipeContract):
+    recipe = SimplE(dim=16)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
 class TestBPRMF(RecipeContract):
     recipe = BPRMF(dim=4, negatives=4)
     pattern = Checkerboard()
@@ -328,6 +394,131 @@ class TestRotatEScorer(ScorerContract):
         return -abs(complex_row(z[h]) * np.exp(1j * self.rows(scorer.phase)[r]) - complex_row(z[t])).sum()
 
 
+class TestRESCALScorer(ScorerContract):
+    relations = 2
+
+    def make(self):
+        return RESCALScorer(self.relations, self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        return z[h] @ self.rows(scorer.matrix)[r].reshape(self.dim, self.dim) @ z[t]
+
+
+class TestTuckERScorer(ScorerContract):
+    relations = 2
+
+    def make(self):
+        return TuckERScorer(self.relations, TuckER(self.dim, 3, batch_norm=False)).eval()
+
+    def oracle(self, scorer, z, h, r, t):
+        return np.einsum("jik,i,j,k", self.rows(scorer.core), z[h], self.rows(scorer.relation)[r], z[t])
+
+
+class TestTuckERScorerWithBatchNorm(TestTuckERScorer):
+    def make(self):
+        return with_running_means(TuckERScorer(self.relations, TuckER(self.dim, 3)))
+
+    def oracle(self, scorer, z, h, r, t):
+        head, relation = normed(scorer.before, z[h]), self.rows(scorer.relation)[r]
+        return normed(scorer.after, np.einsum("jik,i,j->k", self.rows(scorer.core), head, relation)) @ z[t]
+
+
+class TestConvEScorer(ScorerContract):
+    """Head and relation are images of 2 x 4, one over the other."""
+
+    dim = 8
+    relations = 2
+    recipe = ConvE(dim, channels=3, batch_norm=False)
+
+    def make(self):
+        return with_running_means(ConvEScorer(self.nodes, self.relations, self.recipe))
+
+    def oracle(self, scorer, z, h, r, t):
+        norms = [self.norm(scorer, number) for number in range(3)]
+        image = norms[0](np.concatenate([z[h].reshape(2, 4), self.rows(scorer.relation)[r].reshape(2, 4)])[None])[0]
+        kernels = self.rows(scorer.kernels).reshape(3, 3, 3)
+        places = [[image[i : i + 3, j : j + 3] for j in range(2)] for i in range(2)]
+        maps = np.array([[[(kernel * place).sum() for place in row] for row in places] for kernel in kernels])
+        hidden = norms[2](norms[1](maps).clip(0).reshape(-1) @ self.rows(scorer.project)).clip(0)
+        return hidden @ z[t] + self.rows(scorer.bias.weight)[t, 0]
+
+    def norm(self, scorer, number):
+        return lambda x: x
+
+
+class TestConvEScorerWithBatchNorm(TestConvEScorer):
+    recipe = ConvE(TestConvEScorer.dim, channels=3)
+
+    def norm(self, scorer, number):
+        return lambda x: normed(scorer.norms[number], x)
+
+
+class TestQuatEScorer(ScorerContract):
+    relations = 2
+    dim = 8
+
+    def make(self):
+        return QuatEScorer(self.relations, self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        heads, relations, tails = (row.reshape(4, -1).T for row in (z[h], self.rows(scorer.rotation)[r], z[t]))
+        return sum(hamilton(a, b / np.linalg.norm(b)) @ c for a, b, c in zip(heads, relations, tails))
+
+
+class TestCPScorer(ScorerContract):
+    relations = 2
+
+    def make(self):
+        return CPScorer(self.nodes, self.relations, self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        return (z[h] * self.rows(scorer.relation)[r] * self.rows(scorer.tail.weight)[t]).sum()
+
+
+class TestSimplEScorer(ScorerContract):
+    relations = 2
+
+    def make(self):
+        return SimplEScorer(self.relations, self.dim)
+
+    def oracle(self, scorer, z, h, r, t):
+        head, tail = np.split(z, 2, axis=1)
+        there, back = np.split(self.rows(scorer.relation)[r], 2)
+        return ((head[h] * there * tail[t]).sum() + (head[t] * back * tail[h]).sum()) / 2
+
+
+def hamilton(p, q):
+    """The product of two quaternions, each part written out from i^2 = j^2 = k^2 = ijk = -1."""
+    a, b, c, d = p
+    e, f, g, h = q
+    return np.array(
+        [
+            a * e - b * f - c * g - d * h,
+            a * f + b * e + c * h - d * g,
+            a * g - b * h + c * e + d * f,
+            a * h + b * g - c * f + d * e,
+        ]
+    )
+
+
+def with_running_means(scorer):
+    """In evaluation, with means and variances that are not those of the start."""
+    generator = torch.Generator().manual_seed(1)
+    for name, buffer in scorer.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.uniform_(0.5, 1.5, generator=generator)
+    return scorer.eval()
+
+
+def normed(norm, x):
+    """Batch norm by its running means; channels come first."""
+    mean, var, weight, bias = (
+        v.detach().numpy().reshape(-1, *[1] * (x.ndim - 1))
+        for v in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    return (x - mean) / np.sqrt(var + norm.eps) * weight + bias
+
+
 def complex_row(row):
     real, imaginary = np.split(row, 2)
     return real + 1j * imaginary
@@ -403,7 +594,7 @@ def test_score_reads_the_right_kinds_and_relations():
 
 
 def test_triple_models_refuse_graphs_without_relations():
-    for recipe in (ComplEx(dim=4), DistMult(dim=4), TransE(dim=4), RotatE(dim=4)):
+    for recipe in (ComplEx(dim=4), DistMult(dim=4), TransE(dim=4), RotatE(dim=4), CP(dim=4), ConvE(dim=8)):
         with pytest.raises(ArgumentError, match="relations"):
             recipe.build(two_cliques())
 
@@ -427,6 +618,16 @@ def test_triple_models_refuse_graphs_without_relations():
         lambda: ComplEx(dim=5),
         lambda: RotatE(dim=5),
         lambda: TransE(norm=3),
+        lambda: RESCAL(dim=0),
+        lambda: QuatE(dim=6),
+        lambda: SimplE(dim=5),
+        lambda: CP(negatives=0),
+        lambda: TuckER(relation_dim=0),
+        lambda: TuckER(hidden_dropout=1.0),
+        lambda: TuckER(label_smoothing=-0.1),
+        lambda: ConvE(dim=7),
+        lambda: ConvE(dim=8, kernel=5),
+        lambda: ConvE(map_dropout=1.0),
         lambda: BPRMF(loss="hinge"),
         lambda: BPRMF(negatives=0),
         lambda: NetMF(window=0),

@@ -17,7 +17,7 @@ from graphtune.models.base import ClosedForm, HeadSpec
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.gnn import GCN
 from graphtune.objectives import Classify, Losses
-from graphtune.testing import checkerboard, equal, inverse_relations, snapshot, two_cliques
+from graphtune.testing import checkerboard, equal, snapshot, two_cliques
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.failure import TrainingError
 from graphtune.train.fit import Run, Training, fit
@@ -25,6 +25,7 @@ from graphtune.train.float8 import BACKWARD, FORWARD, Float8, Product, quantise
 from graphtune.train.precision import Scaled, make_precision, try_out
 from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep
+from recipes import bare, graph_of
 
 CPU = torch.device("cpu")
 QUIET = Run(quiet=True)
@@ -42,12 +43,6 @@ needs_fp8 = pytest.mark.skipif(not HERE["fp8"], reason="no fp8 here")
 needs_fp16 = pytest.mark.skipif(not HERE["fp16"], reason="no fp16 here")
 
 
-def graph_of(name):
-    if name in ("complex", "distmult", "transe", "rotate"):
-        return inverse_relations()
-    return checkerboard() if name in ("bprmf", "lightgcn") else two_cliques()
-
-
 def train(recipe, graph, config, run=QUIET, wrap=lambda objective: objective, sampler=lambda sampler: sampler):
     batches, objective = recipe.pretraining(graph, config)
     training = Training("test", sampler(batches), wrap(objective))
@@ -60,8 +55,7 @@ def train(recipe, graph, config, run=QUIET, wrap=lambda objective: objective, sa
 @pytest.mark.parametrize("precision", [has(name) for name in LOW])
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_family_learns(name, precision):
-    recipe, graph = RECIPES[name](), graph_of(name)
-    recipe = replace(recipe, dim=4, **{"dropout": 0.0} if hasattr(recipe, "dropout") else {})
+    recipe, graph = bare(RECIPES[name](), dim=8), graph_of(name)
     result = train(recipe, graph, replace(SHORT, epochs=5, lr=0.02, batch_size=16, precision=precision))
     losses = [row["loss"] for row in result.history]
     assert losses[-1] < losses[0]

@@ -22,7 +22,7 @@ from graphtune.config import TrainConfig
 from graphtune.files import sweep_beside
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models import BPRMF, GAT, GCN, LINE, RECIPES, ComplEx, DeepWalk, LightGCN, TransE
+from graphtune.models import BPRMF, GAT, GCN, LINE, RECIPES, ComplEx, ConvE, DeepWalk, LightGCN, TransE
 from graphtune.models.base import ClosedForm
 from graphtune.sampling import Sampler
 from graphtune.split import split_nodes
@@ -147,6 +147,11 @@ CASES = {
         TrainConfig(epochs=6, batch_size=8, lr=0.1, optimizer="adagrad", n3=0.01, schedule="cosine", patience=0),
     ),
     "transe": (TransE(dim=6), inverse_relations(), TrainConfig(epochs=6, batch_size=8, lr=0.1, patience=0)),
+    "conve with batch norm and dropout": (
+        ConvE(dim=8, channels=2),
+        inverse_relations(),
+        TrainConfig(epochs=6, batch_size=8, lr=0.01, patience=0),
+    ),
     "bprmf": (BPRMF(dim=4), checkerboard(), TrainConfig(epochs=6, batch_size=32, lr=0.05, l2=0.1, patience=0)),
     "lightgcn": (LightGCN(dim=4), checkerboard(), TrainConfig(epochs=6, batch_size=32, lr=0.05, patience=0)),
 }
@@ -213,7 +218,8 @@ def test_a_task_with_a_head_resumes_bit_identically(tmp_path):
 def test_every_family_that_trains_has_a_case():
     """Those of one sampler and one kind of step stand for each other."""
     covered = {type(recipe).__name__ for recipe, _, _ in CASES.values()}
-    same = {"GraphSAGE": "GCN", "DistMult": "ComplEx", "RotatE": "TransE"}
+    same = {"GraphSAGE": "GCN", "RotatE": "TransE", "TuckER": "ConvE"}
+    same |= dict.fromkeys(("DistMult", "RESCAL", "QuatE", "CP", "SimplE"), "ComplEx")
     trained = {cls.__name__ for cls in RECIPES.values() if not isinstance(cls(), ClosedForm)}
     assert {same.get(name, name) for name in trained} <= covered
 

@@ -61,6 +61,12 @@ MODELS = {
     "distmult": (gt.DistMult(dim=4), triples),
     "transe": (gt.TransE(dim=4), triples),
     "rotate": (gt.RotatE(dim=4), triples),
+    "rescal": (gt.RESCAL(dim=4), triples),
+    "tucker": (gt.TuckER(dim=4, relation_dim=3), triples),
+    "conve": (gt.ConvE(dim=4, channels=2, kernel=2), triples),
+    "quate": (gt.QuatE(dim=4), triples),
+    "cp": (gt.CP(dim=4), triples),
+    "simple": (gt.SimplE(dim=4), triples),
     "bprmf": (gt.BPRMF(dim=4), events),
     "lightgcn": (gt.LightGCN(dim=4), events),
 }

@@ -14,14 +14,20 @@ from graphtune.ids import NodeIds
 from graphtune.metrics import roc_auc
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.complex import ComplEx
+from graphtune.models.conve import ConvE
+from graphtune.models.cp import CP
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distmult import DistMult
 from graphtune.models.gnn import GAT, GCN, GraphSAGE
 from graphtune.models.lightgcn import LightGCN
 from graphtune.models.line import LINE
 from graphtune.models.node2vec import Node2Vec
+from graphtune.models.quate import QuatE
+from graphtune.models.rescal import RESCAL
 from graphtune.models.rotate import RotatE
+from graphtune.models.simple import SimplE
 from graphtune.models.transe import TransE
+from graphtune.models.tucker import TuckER
 from graphtune.split import TRAIN, given_split, split_edges, split_interactions, split_nodes, split_triples
 from graphtune.tasks import (
     CommunityDetection,
@@ -92,7 +98,18 @@ LINK_CASES = [  # every recipe, loss and kind of graph, each in some company
     (BPRMF(dim=8), "logistic", False),
     (LightGCN(dim=8), "softmax", False),
 ]
-TRIPLE_RECIPES = [ComplEx(dim=8), DistMult(dim=8), TransE(dim=8, negatives=16), RotatE(dim=8, negatives=16)]
+TRIPLE_RECIPES = [
+    ComplEx(dim=8),
+    DistMult(dim=8),
+    TransE(dim=8, negatives=16),
+    RotatE(dim=8, negatives=16),
+    RESCAL(dim=8),
+    TuckER(dim=8, relation_dim=4),
+    ConvE(dim=8, channels=4),
+    QuatE(dim=16),
+    CP(dim=8),
+    SimplE(dim=8),
+]
 
 
 @pytest.mark.parametrize("recipe, loss, directed", LINK_CASES, ids=repr)

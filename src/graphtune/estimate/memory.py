@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.steps import GNNS, gnn_layers, step_bytes
+from graphtune.estimate.triples import RELATIONAL, scorer_bytes
 
 CANDIDATES, WATCHED = 100, 5000  # of link prediction: pairs an edge, and edges that are scored during training
 SCORED = 1 << 26  # numbers of the rows that are scored at once
@@ -14,7 +15,6 @@ QUERIES = {"triples": 512, "events": 1024}  # that are scored at once against ev
 ALIAS = 48  # bytes an outcome, while the table of a distribution is made
 STATES = {"sgd": 0, "adagrad": 1, "adamw": 2}  # arrays of an optimiser for each array of weights
 WALKERS, CLOSED_FORMS = ("DeepWalk", "Node2Vec"), ("NetMF", "ProNE")
-RELATIONAL = ("ComplEx", "DistMult", "TransE", "RotatE")
 COUNTED_AT_ONCE = 1 << 13  # walks, for the frequencies of nodes
 Stages = dict[str, int]
 
@@ -77,7 +77,7 @@ def weight_bytes(plan: Plan, size: Size) -> int:
     if plan.model == "LINE":
         return {"first": 2, "second": 4, "both": 3}[plan.options["order"]] * table // 2
     if plan.model in RELATIONAL:
-        return table + 8 * size.relations * plan.dim
+        return table + scorer_bytes(plan, size)
     if plan.model in GNNS:
         widths = gnn_layers(plan, size)
         own = 0 if size.width else 4 * size.nodes * int(plan.options["hidden"])
@@ -167,6 +167,7 @@ def _scores(plan: Plan, size: Size, edges: int) -> int:
     table = 4 * size.nodes * plan.dim
     half = plan.options.get("table_dtype") == "bfloat16"
     frozen = 3 * table if half or plan.model in ("LINE", "LightGCN", *GNNS) else 0
+    frozen += table if plan.model in ("ConvE", "SimplE") else 0  # whose keys are not rows of a table
     if size.relations:
         return frozen + 3 * 4 * QUERIES["triples"] * size.nodes
     if size.targets < size.nodes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from graphtune.estimate.plan import Plan, Size
+from graphtune.estimate.triples import query_bytes
 
 GNNS = {"GCN": 2, "GraphSAGE": 2, "GAT": 4}  # arrays [edges, width] that a convolution holds at once
 SHARED = ("self-adversarial", "softmax")  # losses whose negatives a batch shares
@@ -31,10 +32,11 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
         return 2 * batch * (16 + 4 * negatives) + 8 * batch
     table = 4 * size.nodes * plan.dim
     if plan.options.get("loss") in ("one-vs-all", "full-softmax"):
-        return weights + table + OF_SCORES * 4 * batch * size.targets
+        return weights + table + OF_SCORES * 4 * batch * size.targets + query_bytes(plan, size, batch)
     shared = plan.options.get("loss") in SHARED
     rows = (2 * batch + negatives) if shared else batch * (2 + negatives)
     step = weights + OF_ROWS * 4 * rows * plan.dim + shared * OF_ROWS * 4 * batch * negatives
+    step += query_bytes(plan, size, batch)
     if plan.model == "LightGCN":
         return step + PROPAGATED * table
     if plan.model in GNNS:

@@ -14,6 +14,7 @@ import numpy as np
 from graphtune.estimate.memory import CLOSED_FORMS, WALKERS, list_bytes
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.steps import GNNS, SHARED, gnn_layers
+from graphtune.estimate.triples import query_flops
 
 TRIED_WALKS, TRIED_BYTES = 512, 1 << 26  # of the trial: walks, and bytes of a table
 LIST_SECONDS = 4e-8  # an entry
@@ -86,7 +87,7 @@ def _autograd_seconds(plan: Plan, size: Size) -> float:
     batch = max(1, min(plan.config.batch_size, examples))
     steps = -(-examples // batch) * plan.config.epochs
     table = float(size.nodes * plan.dim)
-    flops = numbers = sparse = 0.0
+    flops, numbers, sparse = query_flops(plan, size, batch), 0.0, 0.0
     if plan.options.get("loss") in ("one-vs-all", "full-softmax"):
         flops += 6.0 * batch * size.targets * plan.dim
         numbers += PASSES * float(batch) * size.targets

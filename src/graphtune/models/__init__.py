@@ -3,6 +3,8 @@
 from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, Recipe, Scorer
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.complex import ComplEx
+from graphtune.models.conve import ConvE
+from graphtune.models.cp import CP
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distmult import DistMult
 from graphtune.models.gnn import GAT, GCN, GraphSAGE
@@ -12,8 +14,12 @@ from graphtune.models.lookup import Context, Dot, Lookup, Projected
 from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
 from graphtune.models.prone import ProNE
+from graphtune.models.quate import QuatE
+from graphtune.models.rescal import RESCAL
 from graphtune.models.rotate import RotatE
+from graphtune.models.simple import SimplE
 from graphtune.models.transe import TransE
+from graphtune.models.tucker import TuckER
 from graphtune.models.variants import ENHANCED, enhanced
 
 RECIPES: dict[str, type] = {
@@ -29,20 +35,29 @@ RECIPES: dict[str, type] = {
     "distmult": DistMult,
     "transe": TransE,
     "rotate": RotatE,
+    "rescal": RESCAL,
+    "tucker": TuckER,
+    "conve": ConvE,
+    "quate": QuatE,
+    "cp": CP,
+    "simple": SimplE,
     "bprmf": BPRMF,
     "lightgcn": LightGCN,
 }
 
 __all__ = [
     "BPRMF",
+    "CP",
     "ENHANCED",
     "GAT",
     "GCN",
     "LINE",
     "RECIPES",
+    "RESCAL",
     "ClosedForm",
     "ComplEx",
     "Context",
+    "ConvE",
     "DeepWalk",
     "DistMult",
     "Dot",
@@ -57,9 +72,12 @@ __all__ = [
     "Node2Vec",
     "ProNE",
     "Projected",
+    "QuatE",
     "Recipe",
     "RotatE",
     "Scorer",
+    "SimplE",
     "TransE",
+    "TuckER",
     "enhanced",
 ]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -63,11 +64,8 @@ class Encoder(nn.Module, ABC):
     @torch.no_grad()
     def judged(self) -> Tensor:
         """[N, D] embeddings of all nodes as evaluation has them."""
-        was_training = self.training
-        self.eval()
-        z = self(None)
-        self.train(was_training)
-        return z
+        with judging(self):
+            return self(None)
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -96,10 +94,12 @@ class Scorer(nn.Module):
     Attributes:
         in_kernels: whether the fused steps know it: rows times rows, of the encoder's table or its own `weight`.
         reads_relations: whether a score depends on the relation.
+        query_cost: numbers held while one query is made, where these are many more than D or Q.
     """
 
     in_kernels = False
     reads_relations = False
+    query_cost = 0
 
     def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:
         """[n, D] source embeddings, [n] relations -> [n, Q]."""
@@ -126,8 +126,8 @@ class Scorer(nn.Module):
         """What penalties act on: the rows themselves, or the moduli of complex rows."""
         return rows
 
-    def backwards(self, rows: Tensor) -> Tensor:
-        """The relation rows that score v -> u as `rows` score u -> v."""
+    def backwards(self, rows: Tensor) -> Tensor | None:
+        """The relation rows that score v -> u as `rows` score u -> v; None where there may be none."""
         return rows
 
     @property
@@ -233,7 +233,7 @@ class Frozen:
     @torch.no_grad()
     def pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None = None) -> np.ndarray:
         """[n] float32 scores of u -> v; relation r + R reads r backwards."""
-        chunk = max(1, CHUNK // self.z.shape[1])
+        chunk = max(1, CHUNK // max(self.z.shape[1], self.scorer.query_cost))
         parts = [slice(i, i + chunk) for i in range(0, len(u), chunk)]
         scores = [self._pairs(u[p], v[p], None if relation is None else relation[p]) for p in parts]
         return np.concatenate([np.empty(0, np.float32), *scores])
@@ -243,19 +243,24 @@ class Frozen:
         """[n, len(columns)] float32 scores of each u -> every node in `columns`."""
         rows, r = self._tensor(u), None if relation is None else self._tensor(relation)
         span = slice(columns.start, columns.stop)
-        scores = self.scorer.cross(self.scorer.query(self.z[rows], r), self.key[span])
+        scores = self.scorer.cross(self._queries(rows, r), self.key[span])
         if not self.directed:
-            back = self.scorer.cross(self.scorer.query(self.z[span], None), self.key[rows]).T
+            back = self.scorer.cross(self._queries(span, None), self.key[rows]).T
             scores = (scores + back) / 2
         return scores.float().cpu().numpy()
 
     def _pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None) -> np.ndarray:
         first, second = self._tensor(u), self._tensor(v)
         r = None if relation is None else self._tensor(relation)
-        scores = self.scorer.pair(self.scorer.query(self.z[first], r), self.key[second])
+        scores = self.scorer.pair(self._queries(first, r), self.key[second])
         if not self.directed:
-            scores = (scores + self.scorer.pair(self.scorer.query(self.z[second], r), self.key[first])) / 2
+            scores = (scores + self.scorer.pair(self._queries(second, r), self.key[first])) / 2
         return scores.float().cpu().numpy()
+
+    def _queries(self, rows: Tensor | slice, relation: Tensor | None) -> Tensor:
+        """[n, Q], without chance even while the model is trained."""
+        with judging(self.scorer):
+            return self.scorer.query(self.z[rows], relation)
 
     def _tensor(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(rows, dtype=np.int64)).to(self.z.device)
@@ -325,7 +330,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def embeddings(self, side: str = "source") -> Tensor:
-        """[N, D] of all nodes: what a node is as a source, or as a target."""
+        """[N, D] of all nodes: what a node is as a source, or as a target; [N, Q] where keys are of another width."""
         one_of("side", "Model.embeddings", side, SIDES)
         frozen = self.frozen()
         return frozen.z if side == "source" else frozen.key
@@ -333,12 +338,9 @@ class Model(nn.Module):
     @torch.no_grad()
     def frozen(self) -> Frozen:
         """All embeddings and keys computed once, to score many pairs with."""
-        was_training = self.training
-        self.eval()
-        z = self.encoder(None)
-        frozen = Frozen(z.detach(), self.scorer.key(z, None).detach(), self.scorer, self.graph.directed)
-        self.train(was_training)
-        return frozen
+        with judging(self):
+            z = self.encoder(None)
+            return Frozen(z.detach(), self.scorer.key(z, None).detach(), self.scorer, self.graph.directed)
 
     # --- the user's ids: what people use ---
 
@@ -352,7 +354,7 @@ class Model(nn.Module):
             kind: the kind of node, where the same id stands in several.
 
         Returns:
-            [n, D] float32.
+            [n, D] float32; as targets [n, Q] where the scorer's keys are of another width (ConvE's have a bias more).
 
         Raises:
             ArgumentError: an id is unknown or ambiguous, or the side is not one of the two.
@@ -451,6 +453,17 @@ class Model(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.heads[name] = Head(spec).to(self.device)
+
+
+@contextmanager
+def judging(module: nn.Module) -> Iterator[None]:
+    """Within, the module is as in evaluation: no dropout, batch norm by its running means."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
 
 
 def check_recipe(recipe: Any, **lowest: float) -> None:

@@ -81,7 +81,8 @@ def start_from_model(
         model.encoder.add_adapters(other.encoder.adapter_width)
     how = replace(how, scale="keep")
     theirs = other.table_parameters()
-    weights = {name: p for name, p in other.named_parameters() if name not in theirs and not name.startswith("heads.")}
+    state = other.state_dict()  # running means, too
+    weights = {name: value for name, value in state.items() if name not in theirs and not name.startswith("heads.")}
     copies, skipped = find_copies(model, weights, _relations(model, other), how)
     report = put_rows(model, rows, _pieces(model, other), how)
     if not copies and not report.known:
@@ -98,11 +99,12 @@ def _same_encoder(model: Model, other: Model) -> bool:
 
 
 def _pieces(model: Model, other: Model) -> list[Piece]:
-    """Table by table; for a target side that `other` has no table for, its target-side embeddings."""
+    """Table by table; for a target side that `other` has no table for, its target-side embeddings. Tables of the scorer
+    come with those of the encoder that they face, or alone."""
     theirs, other_side = other.table_parameters(), facing(model)
     pieces = []
     for name, source in theirs.items():
-        if name not in model.table_parameters() or not name.startswith("encoder."):
+        if name not in model.table_parameters() or name in other_side.values():
             continue
         target: Tensor | None = theirs.get(other_side.get(name, ""))
         if target is None and name in other_side:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from graphtune.check import one_of
 from graphtune.models.base import Model, generator
+from graphtune.models.conve import ConvEScorer
 from graphtune.models.rotate import RotatEScorer
 from graphtune.start.report import StartReport
 
@@ -39,13 +40,15 @@ DRAWS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "normal": _normal,
     "orthogonal": _orthogonal,
 }
+KEPT = {RotatEScorer: "scorer.phase", ConvEScorer: "scorer.bias.weight"}
 
 
 @torch.no_grad()
 def randomise(model: Model, how: str, seed: int = 0) -> StartReport:
     """Draw the tables and matrices of a model's encoder and scorer anew.
 
-    Biases, scales and heads stay as they are, and so do RotatE's relations, which are angles.
+    Biases (also ConvE's, one an entity), scales and heads stay as they are, and so do RotatE's relations, which are
+    angles.
 
     Args:
         model: changed in place.
@@ -58,9 +61,9 @@ def randomise(model: Model, how: str, seed: int = 0) -> StartReport:
     """
     one_of("how", "randomise", how, DRAWS)
     random = generator(seed)
-    angles = {"scorer.phase"} if isinstance(model.scorer, RotatEScorer) else set()
+    kept = KEPT.get(type(model.scorer))
     for name, parameter in model.named_parameters():
-        if name.startswith(("encoder.", "scorer.")) and parameter.ndim > 1 and name not in angles:
+        if name.startswith(("encoder.", "scorer.")) and parameter.ndim > 1 and name != kept:
             matrix = torch.empty(parameter.numel() // parameter.shape[-1], parameter.shape[-1])
             parameter.copy_(DRAWS[how](matrix, random).reshape(parameter.shape))
     return StartReport(0, new=model.graph.num_nodes if model.table_parameters() else 0)

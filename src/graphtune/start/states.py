@@ -104,10 +104,12 @@ def _weights(model: Model, theirs: State, who: str) -> Named:
     """The weights that are not tables of nodes, relations forwards and backwards."""
     found = convolutions(model, theirs, who)
     table = _table(theirs, RELATION)
-    if table is not None:
-        names, rows = table
-        both = torch.cat([rows, model.scorer.backwards(rows)])
-        found |= {f"scorer.{name}": (names, both) for name in model.scorer.relation_names}
+    if table is None:
+        return found
+    names, rows = table
+    back = model.scorer.backwards(rows)
+    if back is not None:
+        found |= {f"scorer.{name}": (names, torch.cat([rows, back])) for name in model.scorer.relation_names}
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from graphtune.check import bad
 from graphtune.models.base import Model
@@ -22,12 +22,12 @@ class Copy:
     """One weight that has a place.
 
     Attributes:
-        to: the model's parameter.
+        to: the model's parameter, or its running mean.
         weight: of the same shape; for relations [2r, ...] to [2R, ...], forwards and then backwards.
         relations: [r] the model's number of each relation, -1 for one it does not know; None for other weights.
     """
 
-    to: nn.Parameter
+    to: Tensor
     weight: Tensor
     relations: np.ndarray | None
 
@@ -62,7 +62,7 @@ def find_copies(
     Raises:
         ArgumentError: a shape is another, and that is to be refused.
     """
-    parameters = dict(model.named_parameters())
+    parameters = model.state_dict(keep_vars=True)
     of_relations = {f"scorer.{name}" for name in model.scorer.relation_names}
     unnamed = model.scorer.reads_relations and not of_relations and not _same_numbers(model, relations)
     copies, skipped = [], []
