@@ -13,7 +13,7 @@ from graphtune.check import one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Scorer, check_recipe
-from graphtune.models.distance import taxicab_cross
+from graphtune.models.distance import euclid_cross, taxicab_cross
 from graphtune.models.distmult import relation_rows
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
 from graphtune.sampling import EdgeSampler, Negatives
@@ -45,9 +45,7 @@ class TransEScorer(Scorer):
         return -torch.linalg.vector_norm(query - key, ord=self.norm, dim=-1)
 
     def cross(self, query: Tensor, key: Tensor) -> Tensor:
-        if self.norm == 1:
-            return -taxicab_cross(query, key)
-        return -torch.cdist(query, key, compute_mode="donot_use_mm_for_euclid_dist")  # mm: 1e-3 off where close
+        return -(taxicab_cross if self.norm == 1 else euclid_cross)(query, key)
 
     def backwards(self, rows: Tensor) -> Tensor:
         return -rows
