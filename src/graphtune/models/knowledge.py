@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from graphtune.check import bad, one_of
@@ -24,17 +23,31 @@ def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, see
 
 
 def triple_pretraining(
-    graph: Graph, config: TrainConfig, loss: str, negatives: Negatives, margin: float, label_smoothing: float = 0.0
+    graph: Graph,
+    config: TrainConfig,
+    loss: str,
+    negatives: Negatives,
+    margin: float,
+    label_smoothing: float = 0.0,
+    sharing: str = "batch",
+    temperature: float = 1.0,
 ) -> tuple[EdgeSampler, Any]:
-    """Triples in both directions with the loss by name: against every entity, or against negatives shared by the batch.
-    `label_smoothing` is for the first."""
+    """Triples in both directions with the loss by name: against every entity, or against negatives.
+
+    Args:
+        graph: the triples; config: batch size and seed.
+        loss: one of `LOSSES`.
+        label_smoothing: for "one-vs-all".
+        negatives, sharing: how they are drawn and by whom shared, for the others.
+        margin, temperature: for "self-adversarial".
+    """
     one_of("loss", "triple_pretraining", loss, LOSSES)
     if loss == "one-vs-all":
         sampler = EdgeSampler(graph, config.batch_size, None, reciprocal=True, seed=config.seed)
         return sampler, OneVsAll(label_smoothing)
-    sampled = replace(negatives, shared=True)
-    sampler = EdgeSampler(graph, config.batch_size, sampled, reciprocal=True, seed=config.seed)
-    return sampler, SelfAdversarial(margin=margin)
+    drawn = negatives.shared_by(sharing)
+    sampler = EdgeSampler(graph, config.batch_size, drawn, reciprocal=True, seed=config.seed)
+    return sampler, SelfAdversarial(margin, temperature)
 
 
 def bilinear_training() -> TrainConfig:
