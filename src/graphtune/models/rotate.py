@@ -12,9 +12,11 @@ from torch.nn import functional as F
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.kernels.own import MODULUS, Own
 from graphtune.models.base import Model, Scorer, check_recipe, generator
 from graphtune.models.distance import modulus_cross
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
+from graphtune.models.own import scores_by_kernel
 from graphtune.sampling import EdgeSampler, Negatives
 
 
@@ -46,6 +48,11 @@ class RotatEScorer(Scorer):
 
     def cross(self, query: Tensor, key: Tensor) -> Tensor:
         return -modulus_cross(query, key)
+
+    def own(self, query: Tensor, key: Tensor, own: Own) -> Tensor:
+        if query.device.type != "cpu":
+            return super().own(query, key, own)
+        return -scores_by_kernel(MODULUS, query, key, own)
 
     def backwards(self, rows: Tensor) -> Tensor:
         return -rows

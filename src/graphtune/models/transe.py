@@ -12,10 +12,12 @@ from torch.nn import functional as F
 from graphtune.check import one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.kernels.own import EUCLID, TAXICAB, Own
 from graphtune.models.base import Model, Scorer, check_recipe
 from graphtune.models.distance import euclid_cross, taxicab_cross
 from graphtune.models.distmult import relation_rows
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
+from graphtune.models.own import scores_by_kernel
 from graphtune.sampling import EdgeSampler, Negatives
 
 
@@ -46,6 +48,11 @@ class TransEScorer(Scorer):
 
     def cross(self, query: Tensor, key: Tensor) -> Tensor:
         return -(taxicab_cross if self.norm == 1 else euclid_cross)(query, key)
+
+    def own(self, query: Tensor, key: Tensor, own: Own) -> Tensor:
+        if query.device.type != "cpu":
+            return super().own(query, key, own)
+        return -scores_by_kernel(TAXICAB if self.norm == 1 else EUCLID, query, key, own)
 
     def backwards(self, rows: Tensor) -> Tensor:
         return -rows

@@ -8,7 +8,7 @@ from typing import Any
 from graphtune.batch import Batch
 from graphtune.objectives.adversarial import adversarial_loss
 from graphtune.objectives.base import Losses
-from graphtune.objectives.parts import is_positive, noise_scores, pair_and_noise
+from graphtune.objectives.parts import is_positive, scored
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class SelfAdversarial:
     temperature: float = 1.0
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
-        query, key, noise, factors = pair_and_noise(model, batch)
-        positive, scores = model.scorer.pair(query, key), noise_scores(model, query, noise)
+        positive, scores, factors = scored(model, batch)
         hidden = is_positive(batch).expand(scores.shape)
         return Losses(adversarial_loss(positive, scores, hidden, self.margin, self.temperature), factors)
