@@ -25,6 +25,7 @@ class SelfAdversarial:
 
     margin: float = 9.0
     temperature: float = 1.0
+    reads_few = True
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
         positive, scores, factors = scored(model, batch)
