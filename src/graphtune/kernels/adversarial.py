@@ -59,7 +59,7 @@ def _adversarial(begin, end, scores, positive, hidden, margin, temperature, loss
 def adversarial(
     scores: np.ndarray, positive: np.ndarray, hidden: np.ndarray, margin: float, temperature: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(softplus(-margin - p) + sum_j w_j softplus(margin + s_j)) / 2, w the softmax of temperature * s with no gradient.
+    """(softplus(-margin - p) + sum_j w_j softplus(margin + s_j)) / 2, w = softmax(temperature * s) without gradient.
 
     Args:
         scores: [B, K] float32 s of the negatives; positive: [B] float32 p.

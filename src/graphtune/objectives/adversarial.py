@@ -16,9 +16,9 @@ from graphtune.kernels.adversarial import adversarial
 
 
 def adversarial_loss(positive: Tensor, scores: Tensor, hidden: Tensor, margin: float, temperature: float) -> Tensor:
-    """[B] (softplus(-margin - positive) + sum_k w_k softplus(margin + scores_k)) / 2, w = softmax(temperature * scores).
+    """[B] (softplus(-margin - positive) + sum_k w_k softplus(margin + scores_k)) / 2.
 
-    There is no gradient through w. A kernel on the CPU, plain torch elsewhere.
+    w = softmax(temperature * scores), through which there is no gradient. A kernel on the CPU, plain torch elsewhere.
 
     Args:
         positive: [B]; scores: [B, K].

@@ -41,9 +41,9 @@ class Negatives:
     Attributes:
         count: K per example, or in all when `shared`.
         noise: "uniform"; "degree" for degree^0.75; or "in-batch" for the targets of the first `count` examples of the
-            batch, shared by all. Of triples alone: "type-constrained", uniform among the entities that the train part has
-            in the place of the answer (Krompass et al., 2015), see `Ranges`; "bernoulli", uniform, and of a triple's
-            two queries the one whose corruption makes fewer true triples counts more (Wang et al., 2014), see
+            batch, shared by all. Of triples alone: "type-constrained", uniform among the entities that the train part
+            has in the place of the answer (Krompass et al., 2015), see `Ranges`; "bernoulli", uniform, and of a
+            triple's two queries the one whose corruption makes fewer true triples counts more (Wang et al., 2014), see
             `corruption_weights`.
         shared: one set for the whole batch.
         pairs: one set for two examples in a row, as the fused step of LINE reads them.

@@ -63,9 +63,7 @@ class Targets:
             masks.append(self._ranges.lacks(relation, negative))
         return {"known": np.logical_or.reduce(masks)} if masks else {}
 
-    def _any(
-        self, target: np.ndarray, relation: np.ndarray | None, rng: np.random.Generator, seed: int
-    ) -> np.ndarray:
+    def _any(self, target: np.ndarray, relation: np.ndarray | None, rng: np.random.Generator, seed: int) -> np.ndarray:
         how, (low, high) = self.how, self._range
         if how.noise == "in-batch":
             return target[: how.count]

@@ -18,8 +18,8 @@ class EdgeSamples:
     Attributes:
         noise: "uniform", "degree" for degree^0.75, or "in-batch" for the targets of the first `negatives` examples; of
             triples also "type-constrained", uniform among the entities that the train part has in the place of the
-            answer (Krompass et al., 2015), and "bernoulli", by which of a triple's two queries the one counts more whose
-            corruption seldom makes a true triple (Wang et al., 2014).
+            answer (Krompass et al., 2015), and "bernoulli", uniform, where of a triple's two queries the one counts
+            more whose corruption seldom makes a true triple (Wang et al., 2014).
         unknown: no negative is a known positive of the train part.
         log_q: scores of negatives are corrected by how often each is drawn, for a sampled softmax.
         hard: of the negatives each example keeps so many that the model scores highest; 0 for all.
