@@ -55,7 +55,7 @@ def _score(kind, x, y):
     elif kind == EUCLID:
         for d in range(len(x)):
             total += (x[d] - y[d]) * (x[d] - y[d])
-        total = math.sqrt(total)
+        total = np.float32(math.sqrt(total))
     else:
         (a, b), (p, q) = (x[:half], x[half:]), (y[:half], y[half:])
         for d in range(half):

@@ -45,8 +45,8 @@ class _Adversarial(torch.autograd.Function):
         ctx: Any, positive: Tensor, scores: Tensor, hidden: Tensor, margin: float, temperature: float
     ) -> Tensor:
         ctx.dtypes = positive.dtype, scores.dtype
-        arrays = (x.detach().contiguous().numpy() for x in (scores.float(), positive.float(), hidden))
-        loss, by_score, by_positive = map(torch.from_numpy, adversarial(*arrays, margin, temperature))
+        given, own, off = (x.detach().contiguous().numpy() for x in (scores.float(), positive.float(), hidden))
+        loss, by_score, by_positive = map(torch.from_numpy, adversarial(given, own, off, margin, temperature))
         ctx.save_for_backward(by_positive, by_score)
         return loss
 
