@@ -55,8 +55,15 @@ def bilinear_training() -> TrainConfig:
     return TrainConfig(epochs=100, batch_size=512, lr=0.1, optimizer="adagrad", n3=0.01, eval_every=5, patience=6)
 
 
-def distance_training() -> TrainConfig:
-    """Adam as RotatE uses it, with a falling rate."""
+def distance_training(loss: str = "self-adversarial") -> TrainConfig:
+    """Adam as RotatE uses it, with a falling rate; against negatives only the rows of a batch take a step."""
     return TrainConfig(
-        epochs=300, batch_size=1024, lr=0.005, optimizer="adamw", schedule="cosine", eval_every=10, patience=6
+        epochs=300,
+        batch_size=1024,
+        lr=0.005,
+        optimizer="adamw",
+        table_updates="rows" if loss == "self-adversarial" else "auto",
+        schedule="cosine",
+        eval_every=10,
+        patience=6,
     )

@@ -70,7 +70,7 @@ class TransE:
         dim: D.
         norm: 1 or 2.
         loss: "one-vs-all" or "self-adversarial".
-        negatives: shared by the batch, for "self-adversarial".
+        negatives: shared by the batch, less those known to be true, for "self-adversarial".
         margin: distance at which a triple is as likely as not, for "self-adversarial".
     """
 
@@ -89,7 +89,7 @@ class TransE:
         return triple_model(self, scorer, graph, 0.1, seed)
 
     def training(self) -> TrainConfig:
-        return distance_training()
+        return distance_training(self.loss)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), self.margin)
+        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives, unknown=True), self.margin)
