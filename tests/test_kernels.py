@@ -14,7 +14,7 @@ from graphtune.batch import Batch, WalkBatch
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels.alias import Alias, alias_rows
-from graphtune.kernels.distance import modulus, modulus_gradient, taxicab, taxicab_gradient
+from graphtune.kernels.distance import euclid, modulus, modulus_gradient, taxicab, taxicab_gradient
 from graphtune.kernels.negatives import unknown_targets
 from graphtune.kernels.random import advance, stream, uniform
 from graphtune.kernels.secondorder import HUB, second_order_edges
@@ -625,23 +625,58 @@ def naive_modulus(a, b):
     return np.abs(complex_rows(a)[:, None] - complex_rows(b)[None]).sum(-1)
 
 
-@pytest.mark.parametrize(
-    "kernel, gradient, naive",
-    [(taxicab, taxicab_gradient, naive_taxicab), (modulus, modulus_gradient, naive_modulus)],
-)
-def test_distances_and_their_gradients(kernel, gradient, naive):
-    rng = np.random.default_rng(0)
-    query, key = (rng.normal(size=(n, 6)).astype(np.float32) for n in (4, 9))
-    out = np.empty((4, 9), np.float32)
-    kernel(query, key, out)
-    np.testing.assert_allclose(out, naive(query, key), rtol=1e-5)
-    weight = rng.normal(size=(4, 9)).astype(np.float32)
-    found = np.empty_like(query)
-    gradient(query, key, weight, found)
-    step, numeric = 1e-6, np.empty((4, 6))
-    for place in np.ndindex(4, 6):
-        shift = np.zeros((4, 6))
-        shift[place] = step
-        wide, other = query.astype(np.float64), key.astype(np.float64)
-        numeric[place] = ((naive(wide + shift, other) - naive(wide - shift, other)) * weight).sum() / (2 * step)
-    np.testing.assert_allclose(found, numeric, rtol=1e-3, atol=1e-4)
+def naive_euclid(a, b):
+    return np.sqrt(np.square(a[:, None] - b[None]).sum(-1))
+
+
+def distances(kernel, query, key):
+    out = np.empty((len(query), len(key)), np.float32)
+    kernel(query, np.ascontiguousarray(key.T), out)
+    return out
+
+
+def rows_of(seed, *shapes):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+
+
+SIZES = [(4, 9, 6), (19, 530, 22), (300, 21, 2)]  # below and above a tile, whole ones and not
+
+
+@pytest.mark.parametrize("n, m, dim", SIZES)
+@pytest.mark.parametrize("kernel, naive", [(taxicab, naive_taxicab), (modulus, naive_modulus), (euclid, naive_euclid)])
+def test_distances_are_naive_ones(kernel, naive, n, m, dim):
+    query, key = rows_of(0, (n, dim), (m, dim))
+    np.testing.assert_allclose(distances(kernel, query, key), naive(query, key), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n, m, dim", SIZES)
+@pytest.mark.parametrize("gradient, complex_", [(taxicab_gradient, False), (modulus_gradient, True)])
+def test_gradients_of_distances_are_naive_ones(gradient, complex_, n, m, dim):
+    query, key, weight = rows_of(0, (n, dim), (m, dim), (n, m))
+    key[0] = query[0]
+    a, b = (complex_rows(x.astype(np.float64)) if complex_ else x for x in (query, key))
+    step = a[:, None] - b[None]
+    with np.errstate(invalid="ignore"):
+        step = np.nan_to_num(step / np.abs(step)) * weight[..., None]
+    by_query, by_key = step.sum(1), -step.sum(0)
+    if complex_:
+        by_query, by_key = (np.concatenate([x.real, x.imag], axis=1) for x in (by_query, by_key))
+    found = gradient(query, np.ascontiguousarray(key.T), weight)
+    np.testing.assert_allclose(found[0], by_query, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found[1].T, by_key, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("gradient", [taxicab_gradient, modulus_gradient])
+def test_threads_change_no_bit_of_distances(gradient, monkeypatch):
+    query, key, weight = rows_of(0, (600, 6), (20, 6), (600, 20))
+    found = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        found.append(np.concatenate([x.ravel() for x in gradient(query, np.ascontiguousarray(key.T), weight)]))
+    assert np.array_equal(*found)
+
+
+def test_no_queries_have_no_gradient():
+    by_query, by_columns = taxicab_gradient(*rows_of(0, (0, 4), (4, 3), (0, 3)))
+    assert by_query.shape == (0, 4) and not by_columns.any() and by_columns.shape == (4, 3)

@@ -21,7 +21,7 @@ from graphtune.models.complex import ComplEx, ComplExScorer
 from graphtune.models.conve import ConvE, ConvEScorer
 from graphtune.models.cp import CP, CPScorer
 from graphtune.models.deepwalk import DeepWalk
-from graphtune.models.distance import modulus_cross, taxicab_cross
+from graphtune.models.distance import euclid_cross, modulus_cross, taxicab_cross
 from graphtune.models.distmult import DistMult, DistMultScorer
 from graphtune.models.gnn import GAT, GCN, GNN, GraphSAGE, prepare_features
 from graphtune.models.lightgcn import LightGCN, Propagation
@@ -705,12 +705,22 @@ def test_gnn_sees_features_edges_and_dropout():
     assert not torch.equal(sparse.encoder(), sparse.encoder()), "and on sparse features too"
 
 
-@pytest.mark.parametrize("cross, order", [(taxicab_cross, "taxicab"), (modulus_cross, "modulus")])
-def test_distances_at_coinciding_rows(cross, order):
+@pytest.mark.parametrize("cross, distance", [(taxicab_cross, 7.0), (modulus_cross, 5.0), (euclid_cross, 5.0)])
+def test_distances_at_coinciding_rows(cross, distance):
     query = torch.zeros(1, 4, requires_grad=True)
     key = torch.zeros(2, 4)
     key[1] = torch.tensor([3.0, 0.0, 4.0, 0.0])
-    distance = cross(query, key)
-    assert distance.tolist() == [[0.0, 7.0 if order == "taxicab" else 5.0]]
-    distance.sum().backward()
+    found = cross(query, key)
+    assert found.tolist() == [[0.0, distance]]
+    found.sum().backward()
     assert query.grad.isfinite().all(), "no NaN where query and key coincide"
+
+
+@pytest.mark.parametrize("p, cross", [(1.0, taxicab_cross), (2.0, euclid_cross)])
+def test_norms_of_differences_are_torchs(p, cross):
+    rows = [torch.randn(n, 5, generator=torch.Generator().manual_seed(n)).requires_grad_() for n in (7, 11)]
+    weight = torch.randn(7, 11, generator=torch.Generator().manual_seed(0))
+    ours, theirs = cross(*rows), torch.cdist(*(r.double() for r in rows), p=p)
+    torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-5)
+    for a, b in zip(*(torch.autograd.grad((d * weight).sum(), rows) for d in (ours, theirs))):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)

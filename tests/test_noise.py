@@ -154,6 +154,96 @@ def test_where_all_is_known_nothing_is_noise(objective):
     assert gradient.isfinite().all() and not gradient[[7, 8]].any()
 
 
+# ---- corruption of triples ---------------------------------------------------------------------------------
+
+
+def told(graph):
+    """The triples read both ways, as a set, and the answers of each relation."""
+    triples = set(zip(graph.edges[0].tolist(), graph.relation.tolist(), graph.edges[1].tolist()))
+    triples |= {(t, r + graph.num_relations, h) for h, r, t in triples}
+    return triples, {q: {t for _, r, t in triples if r == q} for q in range(2 * graph.num_relations)}
+
+
+def drawn(noise, sharing, graph, **options):
+    how = Negatives(40, noise, **options).shared_by(sharing)
+    batch = first(EdgeSampler(graph, 50, how, reciprocal=True))
+    return batch, batch.own_negative().expand(50, 40)
+
+
+@pytest.mark.parametrize("sharing", ["batch", "pairs", "own"])
+@pytest.mark.parametrize("unknown", [False, True])
+def test_type_constrained_negatives_are_answers_of_their_relation(sharing, unknown):
+    graph = inverse_relations()
+    triples, answers = told(graph)
+    batch, nodes = drawn("type-constrained", sharing, graph, unknown=unknown)
+    seen = {q: set() for q in answers}
+    for b, (u, r) in enumerate(zip(batch.source.tolist(), batch.relation.tolist())):
+        for k, n in enumerate(nodes[b].tolist()):
+            hidden = batch.known is not None and bool(batch.known[b, k])
+            assert hidden == (n not in answers[r] or (unknown and (u, r, n) in triples))
+            if not hidden:
+                seen[r].add(n)
+    assert (batch.known is None) == (sharing == "own" and not unknown)
+    if not unknown:
+        assert all(len(seen[r]) > 1 for r in set(batch.relation.tolist()))
+
+
+def test_type_constrained_draws_are_uniform_in_the_range():
+    graph = inverse_relations()
+    _, answers = told(graph)
+    sampler = EdgeSampler(graph, 16, Negatives(200, "type-constrained"), reciprocal=True)
+    counts = {q: np.zeros(graph.num_nodes) for q in answers}
+    for epoch in range(5):
+        for batch in sampler.batches(epoch):
+            for r, row in zip(batch.relation.tolist(), batch.negative.numpy()):
+                counts[r] += np.bincount(row, minlength=graph.num_nodes)
+    for r, count in counts.items():
+        share = count[sorted(answers[r])] / count.sum()
+        assert share.sum() == 1 and np.allclose(share, 1 / len(share), rtol=0.25)
+
+
+@pytest.mark.parametrize("noise", ["type-constrained", "bernoulli"])
+@pytest.mark.parametrize("sharing", ["batch", "pairs", "own"])
+def test_corrupted_batches_depend_on_seed_epoch_and_number_alone(noise, sharing):
+    how = Negatives(9, noise, unknown=True).shared_by(sharing)
+    sampler = EdgeSampler(inverse_relations(), 7, how, reciprocal=True)
+    batches = [list(sampler.batches(epoch)) for epoch in (0, 1)]
+    again = next(iter(sampler.batches(1, 2)))
+    assert torch.equal(batches[1][2].negative, again.negative) and torch.equal(batches[1][2].source, again.source)
+    assert not torch.equal(batches[0][2].negative, again.negative)
+
+
+def test_bernoulli_is_uniform_noise_and_weights():
+    graph = inverse_relations()
+    plain, weighed = (first(EdgeSampler(graph, 50, Negatives(9, n), reciprocal=True)) for n in ("uniform", "bernoulli"))
+    assert torch.equal(plain.negative, weighed.negative) and plain.weight is None
+    triples, _ = told(graph)
+    for r, weight in zip(weighed.relation.tolist(), weighed.weight.tolist()):
+        own = [(h, t) for h, q, t in triples if q == r % 2]
+        tph, hpt = (len(own) / len({pair[side] for pair in own}) for side in (0, 1))
+        share = hpt / (tph + hpt) if r < 2 else tph / (tph + hpt)
+        assert weight == pytest.approx(2 * share, rel=1e-6)
+    assert weighed.weight.min() < 0.5 < 1.5 < weighed.weight.max(), "cities have many residents"
+
+
+@pytest.mark.parametrize("noise", ["type-constrained", "bernoulli"])
+def test_corruption_needs_triples(noise):
+    for graph, reciprocal in ((checkerboard(), True), (inverse_relations(), False)):
+        with pytest.raises(ArgumentError, match="`negatives` of EdgeSampler"):
+            EdgeSampler(graph, 5, Negatives(3, noise), reciprocal=reciprocal)
+    with pytest.raises(ArgumentError, match="`noise` of LinkPrediction"):
+        LinkPrediction(LINKS, noise=noise)
+
+
+@pytest.mark.parametrize("noise", ["uniform", "degree", "type-constrained", "bernoulli"])
+@pytest.mark.parametrize("sharing", ["batch", "pairs", "own"])
+def test_triples_take_every_corruption_and_sharing(noise, sharing):
+    task = TripleCompletion(TRIPLES, "self-adversarial", 8, noise=noise, sharing=sharing, temperature=0.5, unknown=True)
+    start = TransE(dim=4).build(TRIPLES.train)
+    plain = finetune(start, TripleCompletion(TRIPLES, "self-adversarial", 8), SHORT, QUIET).model
+    assert not equal(plain, finetune(start, task, SHORT, QUIET).model)
+
+
 # ---- noise that stands for all ------------------------------------------------------------------------------
 
 
@@ -339,6 +429,11 @@ def test_known_is_what_the_train_part_knows():
         (lambda: LinkPrediction(LINKS, hard=-1), "hard"),
         (lambda: Negatives(0), "count"),
         (lambda: Negatives(1, "some"), "noise"),
+        (lambda: Negatives(1, "type-constrained", log_q=True), "log_q"),
+        (lambda: TripleCompletion(TRIPLES, "self-adversarial", sharing="some"), "sharing"),
+        (lambda: TripleCompletion(TRIPLES, "self-adversarial", sharing="own", noise="in-batch"), "sharing"),
+        (lambda: TripleCompletion(TRIPLES, sharing="own"), "sharing"),
+        (lambda: TripleCompletion(TRIPLES, "self-adversarial", temperature=-1.0), "temperature"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, field):
@@ -351,6 +446,8 @@ def test_the_command_line_can_set_them():
     for task_class in (LinkPrediction, Recommendation, TripleCompletion):
         assert names <= set(settable(task_class)) and not names & set(TrainConfig.names())
     chosen = parse_settings(["unknown=true", "hard=4", "noise=in-batch"], "finetune", {})
+    of_triples = parse_settings(["noise=type-constrained", "sharing=own", "temperature=0.5"], "finetune", {})
+    assert of_triples.of(TripleCompletion) == {"noise": "type-constrained", "sharing": "own", "temperature": 0.5}
     assert LinkPrediction(LINKS, **chosen.of(LinkPrediction)) == LinkPrediction(
         LINKS, noise="in-batch", unknown=True, hard=4
     )

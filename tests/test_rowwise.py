@@ -11,8 +11,8 @@ from graphtune.batch import Batch
 from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
 from graphtune.kernels.optimizers import touched
-from graphtune.models import BPRMF, GCN, LINE, DeepWalk, LightGCN
-from graphtune.testing import checkerboard, equal, snapshot, two_cliques
+from graphtune.models import BPRMF, GCN, LINE, DeepWalk, LightGCN, TransE
+from graphtune.testing import checkerboard, equal, inverse_relations, snapshot, two_cliques
 from graphtune.train import rowwise
 from graphtune.train.fit import fit
 from graphtune.train.rowwise import RowAdagrad, RowAdam, RowSGD, tables_by_rows, without
@@ -227,3 +227,16 @@ def test_a_dense_gradient_touches_all_rows():
     assert not model.encoder.weight.grad.is_sparse
     torch.testing.assert_close(model.encoder.weight, dense.encoder.weight, rtol=1e-4, atol=1e-5)
     assert not equal(model, recipe.build(graph))
+
+
+@pytest.mark.parametrize("optimizer", ["adagrad", "sgd"])
+def test_auto_takes_rows_of_triples_where_both_ways_are_the_same(optimizer):
+    recipe, graph = TransE(dim=4), inverse_relations()
+    config = replace(ROWS, optimizer=optimizer, batch_size=4, table_updates="auto")
+    objective = training_of(recipe, graph, config).objective
+    model = recipe.build(graph)
+    assert tables_by_rows(model, objective, config) == {"encoder.weight"}
+    assert not tables_by_rows(model, objective, replace(config, optimizer="adamw"))
+    assert not tables_by_rows(model, objective, replace(config, batch_size=graph.num_nodes))
+    one, other = (train(replace(config, table_updates=how), recipe=recipe, graph=graph) for how in ("auto", "dense"))
+    torch.testing.assert_close(one.model.encoder.weight, other.model.encoder.weight, rtol=1e-4, atol=1e-5)

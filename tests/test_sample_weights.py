@@ -60,7 +60,20 @@ def test_edges_of_one_time_weigh_the_same():
     assert (edge_weights(small(True, time=np.full(3, 7)), "recency") == 1).all()
 
 
-@pytest.mark.parametrize("by", ["column", "recency"])
+def test_queries_of_many_answers_weigh_less():
+    """As the program of RotatE counts: every count begins at 4 with the first triple."""
+    edges, relation = np.array([[0, 0, 0, 1], [1, 2, 1, 2]]), np.array([0, 0, 1, 0])
+    graph = Graph(edges, NodeIds.range(3), directed=True, relation=relation, relation_ids=NodeIds.of(["a", "b"]))
+    count = {}
+    for h, t, r in zip(*edges.tolist(), relation.tolist()):
+        for key in ((h, r), (t, -r - 1)):
+            count[key] = count[key] + 1 if key in count else 4
+    expected = [(count[h, r] + count[t, -r - 1]) ** -0.5 for h, t, r in zip(*edges.tolist(), relation.tolist())]
+    np.testing.assert_allclose(edge_weights(graph, "subsampling"), np.array(expected) / np.mean(expected))
+    assert (edge_weights(graph, "subsampling", power=0.0) == 1).all()
+
+
+@pytest.mark.parametrize("by", ["column", "recency", "subsampling"])
 def test_what_the_graph_lacks_is_refused(by):
     with pytest.raises(ArgumentError, match="one that the graph has"):
         edge_weights(small(True), by)
@@ -176,7 +189,7 @@ def test_weighed_edges_take_no_kernel():
     assert not EdgeProximity(in_kernels=False).can_update(model)
 
 
-@pytest.mark.parametrize("by, missing", [("column", "weights"), ("recency", "times")])
+@pytest.mark.parametrize("by, missing", [("column", "weights"), ("recency", "times"), ("subsampling", "relations")])
 def test_tasks_refuse_columns_that_are_not_there(by, missing):
     with pytest.raises(ArgumentError, match=f"of edges with {missing}"):
         LinkPrediction(split_edges(two_cliques(), (3, 1, 1)), sample_weight=by)

@@ -25,7 +25,8 @@ class Batch:
         relation: [B] int64; relation r read backwards is r + R.
         weight: [B] float32 weight of each example's loss.
         label: [B] int64 classes, [B, C] float32 indicators, or [B] float32 values.
-        known: [B, K] bool, which negatives are known positives of the example: no objective counts them.
+        known: [B, K] bool, which negatives are known positives of the example, or no corruption of it: no objective
+            counts them.
         log_q: float32, log of how often each negative is expected among the K, in the shape of `negative`.
         mix_source: [B] int64 nodes whose embeddings and labels are mixed into those of `source`.
         mix_label: of these, as `label`.

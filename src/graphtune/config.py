@@ -35,13 +35,15 @@ class TrainConfig:
         table_updates: "dense" steps on whole tables. "rows" only on the rows that a batch touches, so that a step costs
             those alone: moments and decay of the others rest (lazy Adam, as `torch.optim.SparseAdam`); for encoders
             that read rows of tables alone, with objectives that do not read all nodes, without l2_sp. "auto" takes
-            "rows" for tables of a million rows and more where that is so, without decay of tables or "ema".
+            "rows" for tables of a million rows and more where that is so, without decay of tables or "ema"; with
+            "adagrad" and "sgd", whose steps are the same either way, against negatives of triples from 4 rows an
+            example of a batch on.
         weight_decay: decay of encoder and head weights (biases and norms are left alone); decoupled with "adamw".
         weight_decay_table: decay of embedding tables.
         l2_sp: decoupled pull of encoder and scorer back to the weights that training starts from (L2-SP: Li et al.,
             2018), in place of a decay towards 0.
         l1, l2, n3: penalties on the embedding rows that a batch touches, a row and example:
-            l1 * |z|_1, l2 * |z|_2^2, n3 * |z|_3^3 (N3: Lacroix et al., 2018).
+            l1 * |z|_1, l2 * |z|_2^2, n3 * |z|_3^3 (N3: Lacroix et al., 2018; of real rows this is L3).
         curriculum: share of each batch that counts at first, the easiest by their losses, which rises to all of it by
             the middle of the run (self-paced learning: Kumar et al., 2010); 0 for all from the first.
         row_dropout: chance of each number of the embedding rows that a loss reads to be 0, the others scaled up; apart

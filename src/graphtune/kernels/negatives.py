@@ -26,6 +26,16 @@ def _unknown(begin, end, indptr, indices, row, itself, low, high, seed, out):
 
 
 @njit(cache=True, nogil=True)
+def _of_rows(begin, end, indptr, indices, row, seed, out):
+    for b in range(begin, end):
+        state, first = stream(seed, b), indptr[row[b]]
+        size = indptr[row[b] + 1] - first
+        for k in range(out.shape[1]):
+            state = advance(state)
+            out[b, k] = indices[first + int(uniform(state) * size)]
+
+
+@njit(cache=True, nogil=True)
 def _known(begin, end, indptr, indices, row, itself, target, group, out):
     """A bisection of the row for each target; those of example b stand in row b // group."""
     for b in range(begin, end):
@@ -87,6 +97,20 @@ def unknown_targets(
     out = np.empty((len(row), count), dtype=np.int64)
     row, itself = _rows(row, itself)
     in_blocks(_unknown, len(row), indptr, indices, row, itself, low, high, np.uint64(seed), out, block=1024)
+    return out
+
+
+def row_targets(indptr: np.ndarray, indices: np.ndarray, row: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """[B, count] int64: for each example, uniform entries of its row, with replacement.
+
+    Args:
+        indptr, indices: CSR.
+        row: [B] rows of it, none of them empty.
+        count: entries an example.
+        seed: of all draws.
+    """
+    out = np.empty((len(row), count), dtype=np.int64)
+    in_blocks(_of_rows, len(row), indptr, indices, row, np.uint64(seed), out, block=1024)
     return out
 
 

@@ -21,6 +21,8 @@ from graphtune.check import bad, integer, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
+from graphtune.kernels.own import PRODUCT, Own
+from graphtune.models.own import scores_by_kernel
 from graphtune.models.views import View
 from graphtune.sampling import Sampler
 
@@ -116,6 +118,13 @@ class Scorer(nn.Module):
     def cross(self, query: Tensor, key: Tensor) -> Tensor:
         """[n, Q] x [m, Q] -> [n, m] scores, each with each."""
         return query @ key.T
+
+    def own(self, query: Tensor, key: Tensor, own: Own) -> Tensor:
+        """[n, Q] x [m, Q] -> [n, K] scores, each query with the keys that are its own among all."""
+        plain = self.is_product and getattr(self.pair, "__func__", None) is Scorer.pair
+        if plain and query.device.type == "cpu":
+            return scores_by_kernel(PRODUCT, query, key, own)
+        return self.pair(query[:, None], F.embedding(torch.from_numpy(own.place).to(key.device), key))
 
     @property
     def is_product(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from graphtune.check import bad, one_of
@@ -24,17 +23,31 @@ def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, see
 
 
 def triple_pretraining(
-    graph: Graph, config: TrainConfig, loss: str, negatives: Negatives, margin: float, label_smoothing: float = 0.0
+    graph: Graph,
+    config: TrainConfig,
+    loss: str,
+    negatives: Negatives,
+    margin: float,
+    label_smoothing: float = 0.0,
+    sharing: str = "batch",
+    temperature: float = 1.0,
 ) -> tuple[EdgeSampler, Any]:
-    """Triples in both directions with the loss by name: against every entity, or against negatives shared by the batch.
-    `label_smoothing` is for the first."""
+    """Triples in both directions with the loss by name: against every entity, or against negatives.
+
+    Args:
+        graph: the triples; config: batch size and seed.
+        loss: one of `LOSSES`.
+        label_smoothing: for "one-vs-all".
+        negatives, sharing: how they are drawn and by whom shared, for the others.
+        margin, temperature: for "self-adversarial".
+    """
     one_of("loss", "triple_pretraining", loss, LOSSES)
     if loss == "one-vs-all":
         sampler = EdgeSampler(graph, config.batch_size, None, reciprocal=True, seed=config.seed)
         return sampler, OneVsAll(label_smoothing)
-    sampled = replace(negatives, shared=True)
-    sampler = EdgeSampler(graph, config.batch_size, sampled, reciprocal=True, seed=config.seed)
-    return sampler, SelfAdversarial(margin=margin)
+    drawn = negatives.shared_by(sharing)
+    sampler = EdgeSampler(graph, config.batch_size, drawn, reciprocal=True, seed=config.seed)
+    return sampler, SelfAdversarial(margin, temperature)
 
 
 def bilinear_training() -> TrainConfig:
@@ -42,8 +55,15 @@ def bilinear_training() -> TrainConfig:
     return TrainConfig(epochs=100, batch_size=512, lr=0.1, optimizer="adagrad", n3=0.01, eval_every=5, patience=6)
 
 
-def distance_training() -> TrainConfig:
-    """Adam as RotatE uses it, with a falling rate."""
+def distance_training(loss: str = "self-adversarial") -> TrainConfig:
+    """Adam as RotatE uses it, with a falling rate; against negatives only the rows of a batch take a step."""
     return TrainConfig(
-        epochs=300, batch_size=1024, lr=0.005, optimizer="adamw", schedule="cosine", eval_every=10, patience=6
+        epochs=300,
+        batch_size=1024,
+        lr=0.005,
+        optimizer="adamw",
+        table_updates="rows" if loss == "self-adversarial" else "auto",
+        schedule="cosine",
+        eval_every=10,
+        patience=6,
     )

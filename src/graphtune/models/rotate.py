@@ -12,9 +12,11 @@ from torch.nn import functional as F
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.kernels.own import MODULUS, Own
 from graphtune.models.base import Model, Scorer, check_recipe, generator
 from graphtune.models.distance import modulus_cross
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
+from graphtune.models.own import scores_by_kernel
 from graphtune.sampling import EdgeSampler, Negatives
 
 
@@ -47,6 +49,11 @@ class RotatEScorer(Scorer):
     def cross(self, query: Tensor, key: Tensor) -> Tensor:
         return -modulus_cross(query, key)
 
+    def own(self, query: Tensor, key: Tensor, own: Own) -> Tensor:
+        if query.device.type != "cpu":
+            return super().own(query, key, own)
+        return -scores_by_kernel(MODULUS, query, key, own)
+
     def backwards(self, rows: Tensor) -> Tensor:
         return -rows
 
@@ -62,7 +69,7 @@ class RotatE:
     Attributes:
         dim: D, reals per entity (D/2 complex numbers).
         loss: "one-vs-all" or "self-adversarial".
-        negatives: shared by the batch, for "self-adversarial".
+        negatives: shared by the batch, less those known to be true, for "self-adversarial".
         margin: distance at which a triple is as likely as not, for "self-adversarial".
     """
 
@@ -80,7 +87,7 @@ class RotatE:
         return triple_model(self, RotatEScorer(graph.num_relations, self.dim, seed=seed), graph, 0.1, seed)
 
     def training(self) -> TrainConfig:
-        return distance_training()
+        return distance_training(self.loss)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), self.margin)
+        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives, unknown=True), self.margin)

@@ -12,10 +12,12 @@ from torch.nn import functional as F
 from graphtune.check import one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.kernels.own import EUCLID, TAXICAB, Own
 from graphtune.models.base import Model, Scorer, check_recipe
-from graphtune.models.distance import taxicab_cross
+from graphtune.models.distance import euclid_cross, taxicab_cross
 from graphtune.models.distmult import relation_rows
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
+from graphtune.models.own import scores_by_kernel
 from graphtune.sampling import EdgeSampler, Negatives
 
 
@@ -45,9 +47,12 @@ class TransEScorer(Scorer):
         return -torch.linalg.vector_norm(query - key, ord=self.norm, dim=-1)
 
     def cross(self, query: Tensor, key: Tensor) -> Tensor:
-        if self.norm == 1:
-            return -taxicab_cross(query, key)
-        return -torch.cdist(query, key, compute_mode="donot_use_mm_for_euclid_dist")  # mm: 1e-3 off where close
+        return -(taxicab_cross if self.norm == 1 else euclid_cross)(query, key)
+
+    def own(self, query: Tensor, key: Tensor, own: Own) -> Tensor:
+        if query.device.type != "cpu":
+            return super().own(query, key, own)
+        return -scores_by_kernel(TAXICAB if self.norm == 1 else EUCLID, query, key, own)
 
     def backwards(self, rows: Tensor) -> Tensor:
         return -rows
@@ -65,7 +70,7 @@ class TransE:
         dim: D.
         norm: 1 or 2.
         loss: "one-vs-all" or "self-adversarial".
-        negatives: shared by the batch, for "self-adversarial".
+        negatives: shared by the batch, less those known to be true, for "self-adversarial".
         margin: distance at which a triple is as likely as not, for "self-adversarial".
     """
 
@@ -84,7 +89,7 @@ class TransE:
         return triple_model(self, scorer, graph, 0.1, seed)
 
     def training(self) -> TrainConfig:
-        return distance_training()
+        return distance_training(self.loss)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), self.margin)
+        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives, unknown=True), self.margin)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from graphtune.batch import Batch
+from graphtune.kernels.own import Own
 
 
 def pair_and_noise(model: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
@@ -22,6 +23,22 @@ def pair_and_noise(model: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor, tu
     source, target, noise = model.rows(batch.source, batch.target, negative)
     query, key = scorer.query(source, batch.relation), scorer.key(target, batch.target)
     return query, key, scorer.key(noise, negative), factors(scorer, batch, source, key)
+
+
+def scored(model: Any, batch: Batch) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Scores of the targets [B] and of the negatives [B, K], with the factors to penalise; rows of nodes that several
+    examples have as negatives of their own are read once."""
+    assert batch.target is not None
+    scorer, negative = model.scorer, batch.own_negative()
+    own = Own.of(negative.cpu().numpy()) if negative.ndim == 2 else None
+    nodes = negative if own is None else torch.from_numpy(own.nodes).to(negative.device)
+    source, target, noise = model.rows(batch.source, batch.target, nodes)
+    query, key = scorer.query(source, batch.relation), scorer.key(target, batch.target)
+    if own is None or noise.ndim == 3:  # `Hardest` has rows of its own
+        scores = noise_scores(model, query, scorer.key(noise, negative))
+    else:
+        scores = scorer.own(query, scorer.key(noise, nodes), own)
+    return scorer.pair(query, key), scores, factors(scorer, batch, source, key)
 
 
 def noise_scores(model: Any, query: Tensor, noise: Tensor) -> Tensor:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch.nn import functional as F
-
 from graphtune.batch import Batch
+from graphtune.objectives.adversarial import adversarial_loss
 from graphtune.objectives.base import Losses
-from graphtune.objectives.parts import is_positive, noise_scores, pair_and_noise
+from graphtune.objectives.parts import is_positive, scored
 
 
 @dataclass(frozen=True)
 class SelfAdversarial:
     """-log s(margin + f(h,r,t)) - sum_k w_k log s(-margin - f(h,r,n_k)), w = softmax(temperature * f), no gradient
-    through w (Sun et al., 2019, equation 6). Known positives among the n_k have w = 0.
+    through w (Sun et al., 2019, equation 6). The target and known positives among the n_k have w = 0.
 
     Needs `source`, `target`, `relation` and `negative`.
 
@@ -27,17 +25,9 @@ class SelfAdversarial:
 
     margin: float = 9.0
     temperature: float = 1.0
+    reads_few = True
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
-        query, key, noise, factors = pair_and_noise(model, batch)
-        positive = F.softplus(-(self.margin + model.scorer.pair(query, key)))
-        scores = noise_scores(model, query, noise)
-        hardness = self.temperature * scores.detach()
-        if batch.known is None:
-            share = torch.softmax(hardness, dim=-1)
-        else:
-            positives = is_positive(batch)
-            lowest = torch.finfo(hardness.dtype).min
-            share = torch.softmax(hardness.masked_fill(positives, lowest), dim=-1).masked_fill(positives, 0.0)
-        wrong = (share * F.softplus(self.margin + scores)).sum(-1)
-        return Losses((positive + wrong) / 2, factors)
+        positive, scores, factors = scored(model, batch)
+        hidden = is_positive(batch).expand(scores.shape)
+        return Losses(adversarial_loss(positive, scores, hidden, self.margin, self.temperature), factors)

@@ -4,7 +4,7 @@ from graphtune.sampling.base import Sampler
 from graphtune.sampling.edges import EdgeSampler
 from graphtune.sampling.mixed import MIXES, MixedSampler, check_each, check_mix
 from graphtune.sampling.nodes import NodeSampler
-from graphtune.sampling.noise import NOISES, Negatives, noise_weights
+from graphtune.sampling.noise import NOISES, SHARINGS, TRIPLE_NOISES, Negatives, noise_weights
 from graphtune.sampling.walks import WalkSampler
 from graphtune.sampling.weights import CLASS_WEIGHTS, EDGE_WEIGHTS, class_weights, edge_weights
 
@@ -13,6 +13,8 @@ __all__ = [
     "EDGE_WEIGHTS",
     "MIXES",
     "NOISES",
+    "SHARINGS",
+    "TRIPLE_NOISES",
     "EdgeSampler",
     "MixedSampler",
     "Negatives",

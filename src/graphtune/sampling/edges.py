@@ -14,8 +14,9 @@ from graphtune.check import bad
 from graphtune.graph import CSR, Graph
 from graphtune.kernels.alias import Alias
 from graphtune.kernels.walks import random_walks
-from graphtune.sampling.noise import Negatives, weight_tables
+from graphtune.sampling.noise import NOISES, Negatives, weight_tables
 from graphtune.sampling.targets import Targets
+from graphtune.sampling.weights import corruption_weights
 
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]  # source, target, relation, weight: [B]
 
@@ -50,6 +51,9 @@ class EdgeSampler:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        noise = self.negatives.noise if self.negatives else "uniform"
+        if noise not in NOISES and not (self.reciprocal and self.graph.relation is not None):
+            raise bad("negatives", "EdgeSampler", f"of noise {', '.join(NOISES)} but for reciprocal triples", noise)
         if self.weight is None:
             return
         if self._is_drawn:
@@ -142,10 +146,13 @@ class EdgeSampler:
 
     @cached_property
     def _loss_weight(self) -> np.ndarray | None:
-        if self.weight is None:
-            return None
-        weight = self.weight.astype(np.float32)
-        return np.tile(weight, 2) if self._both_ways else weight
+        weight = None if self.weight is None else self.weight.astype(np.float32)
+        if weight is not None and self._both_ways:
+            weight = np.tile(weight, 2)
+        if self.negatives is None or self.negatives.noise != "bernoulli":
+            return weight
+        sides = corruption_weights(self.graph).astype(np.float32)
+        return sides if weight is None else weight * sides
 
     @cached_property
     def _targets(self) -> Targets:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from graphtune.check import integer, one_of
+from graphtune.check import bad, integer, one_of
 from graphtune.graph import CSR, Graph
 from graphtune.kernels.alias import alias_rows
 
 NOISE_POWER = 0.75
 NOISES = ("uniform", "degree", "in-batch")
+TRIPLE_NOISES = (*NOISES, "type-constrained", "bernoulli")
+SHARINGS = ("batch", "pairs", "own")
 
 
 def noise_weights(graph: Graph, direction: str = "both") -> np.ndarray:
@@ -39,12 +41,16 @@ class Negatives:
     Attributes:
         count: K per example, or in all when `shared`.
         noise: "uniform"; "degree" for degree^0.75; or "in-batch" for the targets of the first `count` examples of the
-            batch, shared by all.
+            batch, shared by all. Of triples alone: "type-constrained", uniform among the entities that the train part
+            has in the place of the answer (Krompass et al., 2015), see `Ranges`; "bernoulli", uniform, and of a
+            triple's two queries the one whose corruption makes fewer true triples counts more (Wang et al., 2014), see
+            `corruption_weights`.
         shared: one set for the whole batch.
         pairs: one set for two examples in a row, as the fused step of LINE reads them.
         unknown: never a known positive of the source (or of source and relation), nor, without relations, the source
-            itself: uniform ones for each example are drawn so, others are marked in `Batch.known`.
-        log_q: give `Batch.log_q`, by which an objective undoes how unlike the draws are.
+            itself: uniform ones for each example are drawn so, others are marked in `Batch.known`. There too is marked
+            what an example shares of "type-constrained" ones that is no answer to its own relation.
+        log_q: give `Batch.log_q`, by which an objective undoes how unlike the draws are; not of "type-constrained".
     """
 
     count: int
@@ -56,4 +62,10 @@ class Negatives:
 
     def __post_init__(self) -> None:
         integer("count", "Negatives", self.count, 1)
-        one_of("noise", "Negatives", self.noise, NOISES)
+        one_of("noise", "Negatives", self.noise, TRIPLE_NOISES)
+        if self.log_q and self.noise == "type-constrained":
+            raise bad("log_q", "Negatives", "False for noise='type-constrained'", self.log_q)
+
+    def shared_by(self, sharing: str) -> Negatives:
+        """The same, shared as one of `SHARINGS` says."""
+        return replace(self, shared=sharing == "batch", pairs=sharing == "pairs")

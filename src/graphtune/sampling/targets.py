@@ -12,6 +12,7 @@ from graphtune.graph import Graph
 from graphtune.kernels.alias import Alias
 from graphtune.sampling.known import Known
 from graphtune.sampling.noise import Negatives, noise_weights
+from graphtune.sampling.ranges import Ranges
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,29 @@ class Targets:
             rng: all choices come from it.
         """
         how, seed = self.how, int(rng.integers(2**62))
-        own = how.noise == "uniform" and not how.shared and not how.pairs
+        own = how.noise in ("uniform", "bernoulli") and not how.shared and not how.pairs
         if how.unknown and own:
             found = {"negative": self._known.others(source, relation, how.count, *self._range, seed)}
         else:
-            found = {"negative": self._any(target, rng, seed)}
-            if how.unknown:
-                found["known"] = self._known.mask(source, relation, found["negative"])
+            found = {"negative": self._any(target, relation, rng, seed)}
+            found |= self._hidden(source, relation, found["negative"])
         if how.log_q:
             others = 1 - 1 / len(target) if how.noise == "in-batch" else 1.0  # as an example has its own target aside
             expected = found["negative"].shape[-1] * max(others, 1e-12)
             found["log_q"] = self._log_chance[found["negative"]] + np.float32(np.log(expected))
         return found
 
-    def _any(self, target: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
+    def _hidden(self, source: np.ndarray, relation: np.ndarray | None, negative: np.ndarray) -> dict[str, np.ndarray]:
+        """The field `known`, where negatives may be some that an example is not to count."""
+        masks = []
+        if self.how.unknown:
+            masks.append(self._known.mask(source, relation, negative))
+        if self.how.noise == "type-constrained" and (self.how.shared or self.how.pairs):
+            assert relation is not None
+            masks.append(self._ranges.lacks(relation, negative))
+        return {"known": np.logical_or.reduce(masks)} if masks else {}
+
+    def _any(self, target: np.ndarray, relation: np.ndarray | None, rng: np.random.Generator, seed: int) -> np.ndarray:
         how, (low, high) = self.how, self._range
         if how.noise == "in-batch":
             return target[: how.count]
@@ -62,6 +72,9 @@ class Targets:
         if how.noise == "degree":
             drawn = self._by_degree.draw(int(np.prod(shape)), seed).reshape(shape)
             return drawn + low if low else drawn
+        if how.noise == "type-constrained":
+            assert relation is not None
+            return self._ranges.draw(relation, shape, rng, seed)
         return rng.integers(low, high, shape)
 
     @property
@@ -74,6 +87,10 @@ class Targets:
     @cached_property
     def _known(self) -> Known:
         return Known.of(self.graph)
+
+    @cached_property
+    def _ranges(self) -> Ranges:
+        return Ranges.of(self.graph)
 
     @cached_property
     def _degree_weights(self) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from graphtune.check import bad, chance, number, one_of
 from graphtune.graph import Graph
 
-EDGE_WEIGHTS = ("none", "column", "degree", "recency")
+EDGE_WEIGHTS = ("none", "column", "degree", "recency", "subsampling")
 CLASS_WEIGHTS = ("none", "balanced", "effective")
 
 
@@ -18,17 +18,21 @@ def edge_weights(graph: Graph, by: str, power: float = 0.5, half_life: float = 0
     """[E] weight of each edge's loss; None for equal ones.
 
     Args:
-        by: "none"; "column" for the graph's own weights; "degree" for `rarity_weights`; "recency".
-        power, half_life: of the last two.
+        by: "none"; "column" for the graph's own weights; "degree" for `rarity_weights`; "recency"; "subsampling" for
+            `query_weights`.
+        power: of "degree" and "subsampling"; half_life: of "recency".
 
     Raises:
-        ArgumentError: the graph has no weights or times.
+        ArgumentError: the graph has no weights, times or relations.
     """
     one_of("by", "edge_weights", by, EDGE_WEIGHTS)
     if by == "column":
         return _mean_one(_has(graph.weight, by, "weights"))
     if by == "recency":
         return recency_weights(_has(graph.time, by, "times"), half_life)
+    if by == "subsampling":
+        _has(graph.relation, by, "relations")
+        return query_weights(graph, power)
     return rarity_weights(graph, power) if by == "degree" else None
 
 
@@ -46,6 +50,37 @@ def rarity_weights(graph: Graph, power: float = 0.5) -> np.ndarray:
         degree = np.bincount(graph.edges.ravel(), minlength=graph.num_nodes).astype(np.float64)
         popularity = np.sqrt(degree[source] * degree[target])
     return _mean_one(popularity**-power)
+
+
+def query_weights(graph: Graph, power: float = 0.5) -> np.ndarray:
+    """[E] (n(h, r) + n(r, t))^-power: triples whose queries have many answers count less.
+
+    n is the number of train triples with that head and relation, or relation and tail, and 3: so RotatE's own program
+    counts (Sun et al., 2019), after word2vec's subsampling.
+    """
+    number("power", "query_weights", power, 0)
+    relation = graph.relation
+    assert relation is not None
+    asked = (relation * graph.num_nodes + end for end in graph.edges)
+    found = (np.unique(query, return_inverse=True, return_counts=True)[1:] for query in asked)
+    answers = sum(count[place] + 3 for place, count in found)
+    return _mean_one(np.asarray(answers, dtype=np.float64) ** -power)
+
+
+def corruption_weights(graph: Graph) -> np.ndarray:
+    """[2E] how much the two queries of each triple count, (h, r, ?) of all triples and then (?, r, t) of all.
+
+    Wang et al. (2014) replace the head of a triple with the chance tph / (tph + hpt) and else its tail, tph being the
+    mean number of tails per head of the relation and hpt that of heads per tail: so a 1-to-N relation has its heads
+    replaced, which seldom makes a true triple. With reciprocal relations each triple is both queries in every epoch, so
+    twice these chances are weights: the gradient that drawing a side has on average, with less noise.
+    """
+    relation, count, nodes = graph.relation, graph.num_relations, graph.num_nodes
+    assert relation is not None
+    ends = (np.unique(relation * nodes + end) // nodes for end in graph.edges)
+    heads, tails = (np.bincount(which, minlength=count) for which in ends)
+    of_head = (tails / np.maximum(heads + tails, 1))[relation]  # tph = triples / heads, hpt = triples / tails
+    return 2 * np.concatenate([1 - of_head, of_head])
 
 
 def recency_weights(time: np.ndarray, half_life: float = 0.25) -> np.ndarray:

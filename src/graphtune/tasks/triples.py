@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphtune.check import bad, number
+from graphtune.check import bad, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_triples
 from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.knowledge import triple_pretraining
+from graphtune.sampling import SHARINGS
 from graphtune.split import TEST, VALID, Split, inverse_rules, with_inverses
 from graphtune.tasks.base import check_smoothing, describe, need
 from graphtune.tasks.samples import EdgeSamples
@@ -24,12 +25,15 @@ class TripleCompletion(EdgeSamples):
     Attributes:
         split: of triples.
         loss: "one-vs-all" or "self-adversarial".
-        negatives: shared by the batch, for "self-adversarial".
+        negatives: of each example, for "self-adversarial".
         margin: for "self-adversarial".
         label_smoothing: share of the right entity's weight spread over all, for "one-vs-all".
         invert: also train (t, s, h) for each (h, r, t) wherever that holds for this share of the train part's triples
             of r, or more: symmetric relations, where s is r, and inverse ones; 0 for none. Every triple is read
             backwards in any case, but by rows of the relations made for that, which tell nothing of s.
+        sharing: of the negatives: "batch", one set for all its examples; "pairs", one for two in a row; "own", each
+            example has its own, which takes longer.
+        temperature: how much more harder negatives count, for "self-adversarial"; 0 weighs them alike.
     """
 
     split: Split
@@ -38,6 +42,8 @@ class TripleCompletion(EdgeSamples):
     margin: float = 9.0
     label_smoothing: float = 0.0
     invert: float = 0.0
+    sharing: str = "batch"
+    temperature: float = 1.0
     name = "triple-completion"
     monitor = "mrr"
 
@@ -45,6 +51,11 @@ class TripleCompletion(EdgeSamples):
         fits = self.split.unit == "edge" and self.split.graph.relation is not None
         check_smoothing("TripleCompletion", self.label_smoothing, self.loss, "one-vs-all")
         number("invert", "TripleCompletion", self.invert, 0, 1)
+        one_of("sharing", "TripleCompletion", self.sharing, SHARINGS)
+        number("temperature", "TripleCompletion", self.temperature, 0)
+        if self.sharing != "batch" and (self.noise == "in-batch" or self.loss == "one-vs-all"):
+            which = "loss='one-vs-all'" if self.loss == "one-vs-all" else "noise='in-batch'"
+            raise bad("sharing", "TripleCompletion", f"'batch' for {which}", self.sharing)
         need(fits, "TripleCompletion", "a split of triples", describe(self.split))
         self._check_samples(self.split.graph, self.loss, self.loss == "self-adversarial", corrected=False)
         self.split.audit()
@@ -57,7 +68,8 @@ class TripleCompletion(EdgeSamples):
         refuse_seen(model, self.split)
         if not model.scorer.reads_relations:
             raise bad("model", "TripleCompletion", "one that scores relations, such as ComplEx", model.recipe)
-        options = self.loss, self._negatives(self.negatives), self.margin, self.label_smoothing
+        drawn = self._negatives(self.negatives)
+        options = self.loss, drawn, self.margin, self.label_smoothing, self.sharing, self.temperature
         train = self.split.train
         if self.invert:
             train = with_inverses(train, inverse_rules(train, self.invert))

@@ -38,13 +38,21 @@ def tables_by_rows(model: Model, objective: Any, config: TrainConfig) -> set[str
     if config.table_updates == "rows":
         chosen = set(tables)
     elif config.table_updates == "auto" and not whole and not lazy:
-        chosen = {name for name, table in tables.items() if len(table) >= BIG}
+        enough = _rows_that_pay(objective, config)
+        chosen = {name for name, table in tables.items() if len(table) >= enough}
     else:
         chosen = set()
     for name, module in model.named_modules():
         if isinstance(module, Lookup | Context):
             module.sparse = f"{name}.weight" in chosen
     return chosen
+
+
+def _rows_that_pay(objective: Any, config: TrainConfig) -> int:
+    """Rows from which "auto" takes a table by rows: `BIG`, or far fewer where a step reads few of them and both ways
+    come to the same weights."""
+    same = config.optimizer in ("adagrad", "sgd") and getattr(objective, "reads_few", False)
+    return min(BIG, 4 * config.batch_size) if same else BIG
 
 
 def _needs_whole(model: Model, objective: Any, config: TrainConfig) -> str:
