@@ -30,7 +30,7 @@ TRAINED = {name: cls() for name, cls in RECIPES.items() if not isinstance(cls(),
 
 
 def graph_of(name):
-    if name in ("complex", "distmult", "transe", "rotate"):
+    if name in ("complex", "distmult", "transe", "rotate", "rgcn", "compgcn"):
         return inverse_relations()
     return checkerboard() if name in ("bprmf", "lightgcn") else two_cliques()
 

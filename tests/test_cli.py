@@ -22,6 +22,7 @@ from graphtune.cli import room
 from graphtune.cli.app import app
 from graphtune.cli.settings import parse_settings, read
 from graphtune.cli.talk import plain
+from graphtune.cli.data import RELATIONAL
 from graphtune.models import RECIPES
 from graphtune.train.checkpoint import Checkpoints
 
@@ -163,7 +164,7 @@ def test_embed_picks_the_model_by_the_data(place: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("deepwalk", "complex", "lightgcn")])
 def test_every_model_by_its_name(name: str, place: Path, tmp_path: Path) -> None:
-    triples = ("facts.tsv", "--triples") if name in ("distmult", "transe", "rotate") else ("friends.csv",)
+    triples = ("facts.tsv", "--triples") if name in RELATIONAL else ("friends.csv",)
     options = ("--dim", "8", "--quiet") if hasattr(RECIPES[name], "solve") else QUICK
     found = done("embed", *triples, "--model", name, "--out", tmp_path / "new", *options, "--json").json
     assert found["model"] == RECIPES[name].__name__

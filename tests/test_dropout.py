@@ -40,8 +40,8 @@ MESSENGERS = {
 def small(name):
     """A small model of a family without dropout of its own, its graph, an objective and a batch."""
     graph = checkerboard() if name in ("bprmf", "lightgcn") else two_cliques()
-    graph = inverse_relations() if name in ("complex", "distmult", "transe", "rotate") else graph
-    options = {"dropout": 0.0} if name in ("gcn", "graphsage", "gat") else {}
+    graph = inverse_relations() if name in ("complex", "distmult", "transe", "rotate", "rgcn", "compgcn") else graph
+    options = {"dropout": 0.0} if name in ("gcn", "graphsage", "gat", "rgcn", "compgcn") else {}
     recipe = RECIPES[name](dim=8, **options)
     sampler, objective = recipe.pretraining(graph, SHORT)
     return recipe.build(graph), objective, next(iter(sampler.batches(0)))

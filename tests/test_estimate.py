@@ -45,7 +45,7 @@ def plan_of(name, **options):
 
 
 def size_for(name, nodes=1000, edges=8000, **options):
-    relational = name in ("complex", "distmult", "transe", "rotate")
+    relational = name in ("complex", "distmult", "transe", "rotate", "rgcn", "compgcn")
     return Size(nodes, edges, nodes, relations=5 if relational else 0, directed=relational, ids=8 * nodes, **options)
 
 

@@ -43,7 +43,7 @@ needs_fp16 = pytest.mark.skipif(not HERE["fp16"], reason="no fp16 here")
 
 
 def graph_of(name):
-    if name in ("complex", "distmult", "transe", "rotate"):
+    if name in ("complex", "distmult", "transe", "rotate", "rgcn", "compgcn"):
         return inverse_relations()
     return checkerboard() if name in ("bprmf", "lightgcn") else two_cliques()
 

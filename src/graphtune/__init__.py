@@ -34,8 +34,8 @@ _HOME = {
         "read_labels", "read_texts", "read_triple_files", "read_triples",
     ),
     "graphtune.models": (
-        "BPRMF", "GAT", "GCN", "LINE", "ClosedForm", "ComplEx", "DeepWalk", "DistMult", "Encoder", "GraphSAGE",
-        "LightGCN", "Model", "NetMF", "Node2Vec", "ProNE", "Recipe", "RotatE", "Scorer", "TransE",
+        "BPRMF", "GAT", "GCN", "LINE", "RGCN", "ClosedForm", "CompGCN", "ComplEx", "DeepWalk", "DistMult", "Encoder",
+        "GraphSAGE", "LightGCN", "Model", "NetMF", "Node2Vec", "ProNE", "Recipe", "RotatE", "Scorer", "TransE",
     ),
     "graphtune.reporting": ("report",),
     "graphtune.split": (

@@ -17,7 +17,7 @@ from graphtune.split import RATIOS, Split, split_edges, split_interactions, spli
 
 NAMED = "dataset:"
 NO_SPLIT = "none"
-RELATIONAL = ("complex", "distmult", "transe", "rotate")
+RELATIONAL = ("complex", "distmult", "transe", "rotate", "rgcn", "compgcn")
 DEFAULT_MODEL = {"edges": "deepwalk", "triples": "complex", "events": "lightgcn"}
 DELIMITERS = {"\\t": "\t", "tab": "\t", "space": " "}
 

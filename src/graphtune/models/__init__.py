@@ -3,6 +3,7 @@
 from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, Recipe, Scorer
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.complex import ComplEx
+from graphtune.models.compgcn import CompGCN
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distmult import DistMult
 from graphtune.models.gnn import GAT, GCN, GraphSAGE
@@ -12,6 +13,7 @@ from graphtune.models.lookup import Context, Dot, Lookup, Projected
 from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
 from graphtune.models.prone import ProNE
+from graphtune.models.rgcn import RGCN
 from graphtune.models.rotate import RotatE
 from graphtune.models.transe import TransE
 from graphtune.models.variants import ENHANCED, enhanced
@@ -29,6 +31,8 @@ RECIPES: dict[str, type] = {
     "distmult": DistMult,
     "transe": TransE,
     "rotate": RotatE,
+    "rgcn": RGCN,
+    "compgcn": CompGCN,
     "bprmf": BPRMF,
     "lightgcn": LightGCN,
 }
@@ -40,7 +44,9 @@ __all__ = [
     "GCN",
     "LINE",
     "RECIPES",
+    "RGCN",
     "ClosedForm",
+    "CompGCN",
     "ComplEx",
     "Context",
     "DeepWalk",
