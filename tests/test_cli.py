@@ -20,9 +20,9 @@ import graphtune
 from cli_help import QUICK, done, make_models, run, snapshot, working_in, write_files
 from graphtune.cli import room
 from graphtune.cli.app import app
+from graphtune.cli.data import RELATIONAL
 from graphtune.cli.settings import parse_settings, read
 from graphtune.cli.talk import plain
-from graphtune.cli.data import RELATIONAL
 from graphtune.models import RECIPES
 from graphtune.train.checkpoint import Checkpoints
 

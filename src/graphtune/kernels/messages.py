@@ -87,7 +87,7 @@ def mix_gradient(
     block = max(ROWS_A_BLOCK, len(pull) // 64)  # each block has sums of its own, added up in order
     arguments = indptr, source, relation, weight, relations, x, pull
     parts = in_blocks(_mix_gradient, len(pull), *arguments, block=block)
-    return np.sum(parts, axis=0, dtype=np.float32)
+    return np.stack(parts).sum(axis=0)
 
 
 def composed(

@@ -2,8 +2,8 @@
 
 from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, Recipe, Scorer
 from graphtune.models.bprmf import BPRMF
-from graphtune.models.complex import ComplEx
 from graphtune.models.compgcn import CompGCN
+from graphtune.models.complex import ComplEx
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distmult import DistMult
 from graphtune.models.gnn import GAT, GCN, GraphSAGE

@@ -17,7 +17,6 @@ from graphtune.graph import Graph
 from graphtune.kernels.messages import RELATIONS_A_BLOCK, composed, mix_gradient, mixed
 from graphtune.kernels.sparse import sparse_product
 
-
 NORMS = ("relation", "node", "symmetric")
 COMPOSITIONS = ("sub", "mult", "corr")
 
@@ -208,20 +207,22 @@ class _Gathered(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, end: str, messages: Messages, weight: Tensor) -> Tensor:
         ctx.end, ctx.messages, ctx.weight = end, messages, weight
-        indptr, source, values = _read(messages.by_row, weight, end)
-        return torch.from_numpy(sparse_product(indptr, source, values, x.contiguous().numpy()))
+        order = messages.by_row
+        values = weight.numpy()[order.entries]
+        return torch.from_numpy(sparse_product(order.indptr, order.ends[end], values, x.contiguous().numpy()))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         order = ctx.messages.by_source if ctx.end == "source" else ctx.messages.by_relation
-        indptr, row, values = _read(order, ctx.weight, "row")
-        return torch.from_numpy(sparse_product(indptr, row, values, grads[0].contiguous().numpy())), None, None, None
+        values, grad = ctx.weight.numpy()[order.entries], grads[0].contiguous().numpy()
+        by_x = sparse_product(order.indptr, order.ends["row"], values, grad)
+        return torch.from_numpy(by_x), None, None, None
 
 
-def _read(order: Order, weight: Tensor, *names: str) -> tuple[np.ndarray, ...]:
-    """What kernels read of messages in an order: the bounds of its groups, ends by name, weights."""
-    return (order.indptr, *(order.ends[name] for name in names), weight.numpy()[order.entries])
+def _read(order: Order, weight: Tensor, left: str, right: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What kernels read of messages in an order: the bounds of its groups, two ends by name, weights."""
+    return order.indptr, order.ends[left], order.ends[right], weight.numpy()[order.entries]
 
 
 def _order(ends: dict[str, np.ndarray], by: str, count: int) -> Order:
