@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from graphtune.check import one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Encoder, Model, Scorer, generator
+from graphtune.models.base import Model, Scorer, generator
 from graphtune.models.distmult import relation_rows
 from graphtune.models.knowledge import triple_pretraining
 from graphtune.models.messages import COMPOSITIONS, Messages, compose, composed_sum
@@ -114,9 +114,9 @@ class UpdatedRows(nn.Module):
         seed: of the matrix.
     """
 
-    def __init__(self, encoder: Encoder, seed: int):
+    def __init__(self, encoder: CompGCNEncoder, seed: int):
         super().__init__()
-        self.beside = (encoder,)  # in a tuple, as it is no part of the scorer
+        self.beside = (encoder,)  # a tuple, so that its weights are not the scorer's too
         self.seed = seed
 
     def forward(self, matrix: Tensor) -> Tensor:

@@ -168,5 +168,5 @@ def check_relations(recipe: Any, graph: Graph) -> None:
 def relational_training() -> TrainConfig:
     """Adam with few large batches, as every step passes over the whole graph."""
     return TrainConfig(
-        epochs=100, batch_size=2048, lr=0.005, edge_dropout=0.2, schedule="cosine", eval_every=5, patience=6
+        epochs=100, batch_size=2048, lr=0.01, edge_dropout=0.2, schedule="cosine", eval_every=5, patience=6
     )
