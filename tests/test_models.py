@@ -17,6 +17,7 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.base import Encoder, HeadSpec, Scorer
 from graphtune.models.bprmf import BPRMF
+from graphtune.models.compgcn import CompGCN, CompGCNEncoder
 from graphtune.models.complex import ComplEx, ComplExScorer
 from graphtune.models.conve import ConvE, ConvEScorer
 from graphtune.models.cp import CP, CPScorer
@@ -33,6 +34,7 @@ from graphtune.models.prone import ProNE
 from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr
 from graphtune.models.quate import QuatE, QuatEScorer
 from graphtune.models.rescal import RESCAL, RESCALScorer
+from graphtune.models.rgcn import RGCN, RGCNEncoder
 from graphtune.models.rotate import RotatE, RotatEScorer
 from graphtune.models.simple import SimplE, SimplEScorer
 from graphtune.models.transe import TransE, TransEScorer
@@ -264,6 +266,30 @@ class TestSimplE(RecipeContract):
     config = TRIPLES
 
 
+class TestRGCN(RecipeContract):
+    recipe = RGCN(dim=16, bases=2, layers=2, dropout=0.1)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestRGCNWithNegatives(RecipeContract):
+    recipe = RGCN(dim=16, scorer="transe", loss="self-adversarial", negatives=16, margin=2.0, dropout=0.1)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestCompGCN(RecipeContract):
+    recipe = CompGCN(dim=16, scorer="complex", dropout=0.1)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
+class TestCompGCNWithNegatives(RecipeContract):
+    recipe = CompGCN(dim=16, scorer="rotate", layers=2, composition="corr", loss="self-adversarial", margin=2.0)
+    pattern = InverseRelations()
+    config = DISTANCE
+
+
 class TestBPRMF(RecipeContract):
     recipe = BPRMF(dim=4, negatives=4)
     pattern = Checkerboard()
@@ -308,6 +334,20 @@ class TestGNN(EncoderContract):
         from torch_geometric.nn import SAGEConv
 
         return GNN(graph, lambda a, b, last: SAGEConv(a, b), hidden=5, dim=4, layers=2, dropout=0.5, sparse_input=False)
+
+
+class TestRGCNEncoder(EncoderContract):
+    graph = InverseRelations().graph
+
+    def make(self, graph):
+        return RGCNEncoder(graph, 4, layers=2, bases=2, dropout=0.5)
+
+
+class TestCompGCNEncoder(EncoderContract):
+    graph = InverseRelations().graph
+
+    def make(self, graph):
+        return CompGCNEncoder(graph, 4, layers=2, composition="sub", dropout=0.5)
 
 
 class TestDot(ScorerContract):
@@ -539,9 +579,9 @@ def classes_of_models():
     for info in pkgutil.iter_modules(models.__path__, "graphtune.models."):
         module = importlib.import_module(info.name)
         for one in vars(module).values():
-            if inspect.isclass(one) and one.__module__ == info.name and one not in (Encoder, Scorer):
+            if inspect.isclass(one) and one.__module__ == info.name and one is not Scorer:
                 is_recipe = is_dataclass(one) and (hasattr(one, "pretraining") or hasattr(one, "solve"))
-                if is_recipe or issubclass(one, (Encoder, Scorer)):
+                if is_recipe or (issubclass(one, (Encoder, Scorer)) and not inspect.isabstract(one)):
                     yield one
 
 
@@ -594,7 +634,15 @@ def test_score_reads_the_right_kinds_and_relations():
 
 
 def test_triple_models_refuse_graphs_without_relations():
-    for recipe in (ComplEx(dim=4), DistMult(dim=4), TransE(dim=4), RotatE(dim=4), CP(dim=4), ConvE(dim=8)):
+    for recipe in (
+        ComplEx(dim=4),
+        DistMult(dim=4),
+        TransE(dim=4),
+        RotatE(dim=4),
+        CP(dim=4),
+        RGCN(dim=4),
+        CompGCN(dim=4),
+    ):
         with pytest.raises(ArgumentError, match="relations"):
             recipe.build(two_cliques())
 

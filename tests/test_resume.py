@@ -22,7 +22,7 @@ from graphtune.config import TrainConfig
 from graphtune.files import sweep_beside
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models import BPRMF, GAT, GCN, LINE, RECIPES, ComplEx, ConvE, DeepWalk, LightGCN, TransE
+from graphtune.models import BPRMF, GAT, GCN, LINE, RECIPES, RGCN, CompGCN, ComplEx, ConvE, DeepWalk, LightGCN, TransE
 from graphtune.models.base import ClosedForm
 from graphtune.sampling import Sampler
 from graphtune.split import split_nodes
@@ -151,6 +151,16 @@ CASES = {
         ConvE(dim=8, channels=2),
         inverse_relations(),
         TrainConfig(epochs=6, batch_size=8, lr=0.01, patience=0),
+    ),
+    "rgcn": (
+        RGCN(dim=4, bases=2, layers=2),
+        inverse_relations(),
+        TrainConfig(epochs=6, batch_size=8, lr=0.05, edge_dropout=0.2, patience=0),
+    ),
+    "compgcn": (
+        CompGCN(dim=4, layers=2),
+        inverse_relations(),
+        TrainConfig(epochs=6, batch_size=8, lr=0.05, n3=0.01, patience=0),
     ),
     "bprmf": (BPRMF(dim=4), checkerboard(), TrainConfig(epochs=6, batch_size=32, lr=0.05, l2=0.1, patience=0)),
     "lightgcn": (LightGCN(dim=4), checkerboard(), TrainConfig(epochs=6, batch_size=32, lr=0.05, patience=0)),

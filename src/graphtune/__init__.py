@@ -34,9 +34,9 @@ _HOME = {
         "read_labels", "read_texts", "read_triple_files", "read_triples",
     ),
     "graphtune.models": (
-        "BPRMF", "CP", "GAT", "GCN", "LINE", "RESCAL", "ClosedForm", "ComplEx", "ConvE", "DeepWalk", "DistMult",
-        "Encoder", "GraphSAGE", "LightGCN", "Model", "NetMF", "Node2Vec", "ProNE", "QuatE", "Recipe", "RotatE",
-        "Scorer", "SimplE", "TransE", "TuckER",
+        "BPRMF", "CP", "GAT", "GCN", "LINE", "RESCAL", "RGCN", "ClosedForm", "CompGCN", "ComplEx", "ConvE", "DeepWalk",
+        "DistMult", "Encoder", "GraphSAGE", "LightGCN", "Model", "NetMF", "Node2Vec", "ProNE", "QuatE", "Recipe",
+        "RotatE", "Scorer", "SimplE", "TransE", "TuckER",
     ),
     "graphtune.reporting": ("report",),
     "graphtune.split": (

@@ -48,8 +48,8 @@ class TrainConfig:
             the middle of the run (self-paced learning: Kumar et al., 2010); 0 for all from the first.
         row_dropout: chance of each number of the embedding rows that a loss reads to be 0, the others scaled up; apart
             from the dropout that a GNN or a head has of its own. Penalties see the rows as they are then.
-        edge_dropout: chance of each edge to be left out of a step, for encoders that pass messages: GCN, GraphSAGE, GAT
-            and LightGCN (DropEdge: Rong et al., 2020).
+        edge_dropout: chance of each edge to be left out of a step, for encoders that pass messages: GCN, GraphSAGE,
+            GAT, LightGCN, RGCN and CompGCN (DropEdge: Rong et al., 2020).
         node_dropout: chance of each node to lose all its edges in a step, for the same encoders; it still sees itself
             (GraphCL: You et al., 2020).
         feature_dropout: chance of each column of a GNN's features to be 0 in a step, the others scaled up (GRACE: Zhu

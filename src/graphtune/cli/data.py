@@ -10,7 +10,8 @@ from graphtune.cleaning import summary
 from graphtune.cli.settings import nearest
 from graphtune.cli.talk import Talk
 from graphtune.disk import has_graph, load_graph
-from graphtune.estimate import triples
+from graphtune.estimate.relational import RELATIONAL_GNNS
+from graphtune.estimate.triples import RELATIONAL as SCORERS
 from graphtune.findings import Report
 from graphtune.graph import Graph
 from graphtune.io import read_edges, read_events, read_features, read_labels, read_triples
@@ -18,7 +19,7 @@ from graphtune.split import RATIOS, Split, split_edges, split_interactions, spli
 
 NAMED = "dataset:"
 NO_SPLIT = "none"
-RELATIONAL = tuple(map(str.lower, triples.RELATIONAL))
+RELATIONAL = tuple(map(str.lower, (*SCORERS, *RELATIONAL_GNNS)))
 DEFAULT_MODEL = {"edges": "deepwalk", "triples": "complex", "events": "lightgcn"}
 DELIMITERS = {"\\t": "\t", "tab": "\t", "space": " "}
 

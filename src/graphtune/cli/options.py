@@ -45,8 +45,8 @@ Model: TypeAlias = Annotated[
     typer.Option(
         "--model",
         help="deepwalk, node2vec, line, netmf, prone, gcn, graphsage, gat, bprmf, lightgcn; complex, distmult, "
-        "transe, rotate, rescal, tucker, conve, quate, cp, simple for triples; or package.module:Class. Unless given: "
-        "deepwalk, or complex, or lightgcn for events.",
+        "transe, rotate, rescal, tucker, conve, quate, cp, simple, rgcn, compgcn for triples; or package.module:Class. "
+        "Unless given: deepwalk, or complex, or lightgcn for events.",
         rich_help_panel=LEARNING,
         show_default=False,
     ),

@@ -6,6 +6,7 @@ Axes: N nodes, E edges, c examples an epoch, M entries of neighbour lists, B bat
 from __future__ import annotations
 
 from graphtune.estimate.plan import Plan, Size
+from graphtune.estimate.relational import RELATIONAL_GNNS, encoder_weights, message_bytes
 from graphtune.estimate.steps import GNNS, gnn_layers, step_bytes
 from graphtune.estimate.triples import RELATIONAL, scorer_bytes
 
@@ -78,6 +79,8 @@ def weight_bytes(plan: Plan, size: Size) -> int:
         return {"first": 2, "second": 4, "both": 3}[plan.options["order"]] * table // 2
     if plan.model in RELATIONAL:
         return table + scorer_bytes(plan, size)
+    if plan.model in RELATIONAL_GNNS:
+        return encoder_weights(plan, size)
     if plan.model in GNNS:
         widths = gnn_layers(plan, size)
         own = 0 if size.width else 4 * size.nodes * int(plan.options["hidden"])
@@ -139,6 +142,8 @@ def _edge_stages(plan: Plan, size: Size) -> Stages:
         stages["matrix"] = list_bytes(size, False) + 36 * 2 * size.edges
     if plan.model in GNNS:
         stages["edge index"] = list_bytes(size, False) + 40 * 2 * size.edges
+    if plan.model in RELATIONAL_GNNS:
+        stages["messages"] = message_bytes(size, making=True)
     return stages
 
 
@@ -146,6 +151,8 @@ def _graph_of_model(plan: Plan, size: Size) -> int:
     """Neighbour lists that are kept, and the matrix that a model propagates over."""
     both = 2 * size.edges
     lists = list_bytes(size, size.directed) if plan.model in WALKERS else 0
+    if plan.model in RELATIONAL_GNNS:
+        return message_bytes(size)
     if plan.model in (*GNNS, "LightGCN") or plan.options.get("loss") == "bpr":
         lists = list_bytes(size, size.directed)
     if plan.model in (*GNNS, "LightGCN") and size.directed:
@@ -166,7 +173,7 @@ def _scores(plan: Plan, size: Size, edges: int) -> int:
     """What scoring the hidden edges takes, all embeddings computed."""
     table = 4 * size.nodes * plan.dim
     half = plan.options.get("table_dtype") == "bfloat16"
-    frozen = 3 * table if half or plan.model in ("LINE", "LightGCN", *GNNS) else 0
+    frozen = 3 * table if half or plan.model in ("LINE", "LightGCN", *GNNS, *RELATIONAL_GNNS) else 0
     frozen += table if plan.model in ("ConvE", "SimplE") else 0  # whose keys are not rows of a table
     if size.relations:
         return frozen + 3 * 4 * QUERIES["triples"] * size.nodes

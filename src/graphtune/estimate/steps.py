@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from graphtune.estimate.plan import Plan, Size
+from graphtune.estimate.relational import RELATIONAL_GNNS, layer_bytes
 from graphtune.estimate.triples import query_bytes
 
 GNNS = {"GCN": 2, "GraphSAGE": 2, "GAT": 4}  # arrays [edges, width] that a convolution holds at once
@@ -31,6 +32,8 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     if plan.model == "LINE":
         return 2 * batch * (16 + 4 * negatives) + 8 * batch
     table = 4 * size.nodes * plan.dim
+    if plan.model in RELATIONAL_GNNS:
+        weights += layer_bytes(plan, size)
     if plan.options.get("loss") in ("one-vs-all", "full-softmax"):
         return weights + table + OF_SCORES * 4 * batch * size.targets + query_bytes(plan, size, batch)
     shared = plan.options.get("loss") in SHARED

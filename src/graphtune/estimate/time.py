@@ -13,6 +13,7 @@ import numpy as np
 
 from graphtune.estimate.memory import CLOSED_FORMS, WALKERS, list_bytes
 from graphtune.estimate.plan import Plan, Size
+from graphtune.estimate.relational import RELATIONAL_GNNS, layer_bytes, layer_flops, message_numbers
 from graphtune.estimate.steps import GNNS, SHARED, gnn_layers
 from graphtune.estimate.triples import query_flops
 
@@ -94,6 +95,10 @@ def _autograd_seconds(plan: Plan, size: Size) -> float:
     if plan.model == "LightGCN":
         sparse += 2.0 * 2 * size.edges * plan.dim * int(plan.options["layers"])
         numbers += 3.0 * table * int(plan.options["layers"])
+    if plan.model in RELATIONAL_GNNS:
+        flops += layer_flops(plan, size)
+        sparse += message_numbers(plan, size)
+        numbers += layer_bytes(plan, size) / 4
     if plan.model in GNNS:
         layers = gnn_layers(plan, size)
         flops += sum(6.0 * size.nodes * a * b for a, b in layers) if not size.width else 0.0

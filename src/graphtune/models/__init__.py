@@ -2,6 +2,7 @@
 
 from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, Recipe, Scorer
 from graphtune.models.bprmf import BPRMF
+from graphtune.models.compgcn import CompGCN
 from graphtune.models.complex import ComplEx
 from graphtune.models.conve import ConvE
 from graphtune.models.cp import CP
@@ -16,6 +17,7 @@ from graphtune.models.node2vec import Node2Vec
 from graphtune.models.prone import ProNE
 from graphtune.models.quate import QuatE
 from graphtune.models.rescal import RESCAL
+from graphtune.models.rgcn import RGCN
 from graphtune.models.rotate import RotatE
 from graphtune.models.simple import SimplE
 from graphtune.models.transe import TransE
@@ -41,6 +43,8 @@ RECIPES: dict[str, type] = {
     "quate": QuatE,
     "cp": CP,
     "simple": SimplE,
+    "rgcn": RGCN,
+    "compgcn": CompGCN,
     "bprmf": BPRMF,
     "lightgcn": LightGCN,
 }
@@ -54,7 +58,9 @@ __all__ = [
     "LINE",
     "RECIPES",
     "RESCAL",
+    "RGCN",
     "ClosedForm",
+    "CompGCN",
     "ComplEx",
     "Context",
     "ConvE",

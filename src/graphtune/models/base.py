@@ -75,6 +75,11 @@ class Encoder(nn.Module, ABC):
         return ()
 
     @property
+    def relation_names(self) -> tuple[str, ...]:
+        """Names of the parameters with 2R rows: one per relation, then those of the same read backwards."""
+        return ()
+
+    @property
     def layer_names(self) -> tuple[str, ...]:
         """Names of the layers' modules from the lowest to the highest; none where the encoder is a single layer."""
         return ()

@@ -65,6 +65,7 @@ def find_copies(
     parameters = model.state_dict(keep_vars=True)
     of_relations = {f"scorer.{name}" for name in model.scorer.relation_names}
     unnamed = model.scorer.reads_relations and not of_relations and not _same_numbers(model, relations)
+    of_relations |= {f"encoder.{name}" for name in model.encoder.relation_names}
     copies, skipped = [], []
     for name, weight in weights.items():
         ours = None if unnamed and name.startswith("scorer.") else parameters.get(name)
