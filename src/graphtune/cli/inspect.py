@@ -118,7 +118,7 @@ def _patterns(graph: Graph) -> dict[str, Any] | None:
 
 
 def _show_patterns(patterns: dict[str, Any] | None) -> None:
-    """The first of each kind; the relations alone where a kind says no more."""
+    """The first of each kind; --json has all."""
     if patterns is None:
         return
     lines("", "Patterns of relations (and how many pairs speak for them):")
@@ -131,7 +131,11 @@ def _show_patterns(patterns: dict[str, Any] | None) -> None:
     if patterns["walked_from"] < 1 or patterns["relations_composed"] < 1:
         shares = f"{patterns['walked_from']:.0%} of the entities, {patterns['relations_composed']:.0%} of the relations"
         lines(f"  Too many paths: compositions were counted from {shares}")
-    lines(*(f"warning: {text}" for text in patterns["warnings"]), "")
+    warnings = patterns["warnings"]
+    lines(*(f"warning: {text}" for text in warnings[:PATTERNS]))
+    if len(warnings) > PATTERNS:
+        lines(f"warning: and {len(warnings) - PATTERNS:,} more such relations, which --json lists")
+    lines("")
 
 
 def _leaks(data: Data) -> list[str]:

@@ -2,6 +2,8 @@
 
 from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, Recipe, Scorer
 from graphtune.models.bprmf import BPRMF
+from graphtune.models.calibration import Calibration
+from graphtune.models.completion import Answer, Completion
 from graphtune.models.complex import ComplEx
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distmult import DistMult
@@ -40,8 +42,11 @@ __all__ = [
     "GCN",
     "LINE",
     "RECIPES",
+    "Answer",
+    "Calibration",
     "ClosedForm",
     "ComplEx",
+    "Completion",
     "Context",
     "DeepWalk",
     "DistMult",

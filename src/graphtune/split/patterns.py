@@ -27,6 +27,8 @@ SENTENCES = {
     "duplicate": "{0} and {1} share {share} of their pairs",
     "composition": "{0}, then {1}, gives {2} in {share} of the pairs that they join",
 }
+KEPT = "unless a split keeps such pairs in one part, as `split_triples` does"
+LEFT = "where a split parts them, and `split_triples` does, as one of the two has many more pairs"
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,15 @@ class RelationPatterns:
         return tuple(pattern for pattern in self.found if pattern.kind == kind)
 
     def warnings(self) -> tuple[str, ...]:
-        """What gives test triples away where it crosses the parts of a split: inverses and near-duplicates."""
-        inverse = {p.relations: p.confidence for p in self.of("inverse") if p.confidence >= OVERLAP}
+        """What gives test triples away where the parts of a split divide it: relations of which four in five pairs are
+        another's, or their own, turned round, or that share four in five pairs."""
+        linked = [p for kind in ("symmetric", "inverse", "duplicate") for p in self.of(kind) if p.confidence >= OVERLAP]
+        inverse = {p.relations for p in linked if p.kind == "inverse"}
         told = []
-        for pair, share in inverse.items():
-            kept = inverse.get(pair[::-1])
-            if kept is None or pair < pair[::-1]:
-                told.append(_warning(f"{pair[0]} is {pair[1]} read backwards in {share:.0%} of its pairs", bool(kept)))
-        for pattern in self.of("duplicate"):
-            if pattern.confidence >= OVERLAP:
-                one, other = pattern.relations
-                told.append(_warning(f"{one} and {other} share {pattern.confidence:.0%} of their pairs", True))
+        for pattern in linked:
+            both = pattern.kind != "inverse" or pattern.relations[::-1] in inverse
+            if not (pattern.kind == "inverse" and both and pattern.relations[::-1] < pattern.relations):
+                told.append(f"{pattern}: test triples can be read off train {KEPT if both else LEFT}")
         return tuple(told)
 
 
@@ -192,8 +192,3 @@ def _sources(indptr: np.ndarray, head: np.ndarray, tail: np.ndarray, work: int) 
     drawn = np.random.default_rng(SEED).permutation(sources)
     drawn = drawn[: max(1, int(np.searchsorted(np.cumsum(paths[drawn]), work, side="right")))]
     return np.sort(drawn), len(drawn) / len(sources)
-
-
-def _warning(what: str, together: bool) -> str:
-    parts = "`split_triples` keeps such pairs in one part" if together else "`split_triples` leaves such pairs apart"
-    return f"{what}: where the parts of a split divide them, test triples can be read off train ({parts})"
