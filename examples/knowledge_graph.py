@@ -1,4 +1,4 @@
-"""Knowledge-graph completion: train, evaluate with filtered realistic ranks, ask for a missing tail.
+"""Knowledge-graph completion: find patterns, train, evaluate with filtered realistic ranks, ask what is missing.
 
 Run it on your own files with `python examples/knowledge_graph.py TRIPLES.tsv` (head, relation, tail); without an
 argument it writes down a few hundred family facts, of which some follow from others.
@@ -7,8 +7,6 @@ argument it writes down a few hundred family facts, of which some follow from ot
 import sys
 import tempfile
 from pathlib import Path
-
-import numpy as np
 
 import graphtune as gt
 
@@ -35,19 +33,22 @@ def main() -> None:
         path = Path(sys.argv[1]) if len(sys.argv) > 1 else families(Path(directory))
         graph, report = gt.read_triples(path)
         print(report)
+        print("", *gt.relation_patterns(graph).found, "", sep="\n")
         # Facts that follow from one another would leak between parts, so inverse facts stay together.
         split = gt.split_triples(graph)
         recipe = gt.ComplEx(dim=32)
         config = gt.TrainConfig(epochs=60, batch_size=128, lr=0.1, optimizer="adagrad", n3=0.01, eval_every=10)
         model = gt.pretrain(recipe, split, config).model
         print(gt.TripleCompletion(split).evaluate(model))
+        model.calibration = gt.calibrate(model, split)
 
-        head = graph.ids.values([0])[0]
-        relation = graph.relation_ids.values([0])[0]
-        everyone = graph.ids.values(np.arange(graph.num_nodes))
-        scores = model.score([head] * len(everyone), everyone, [relation] * len(everyone))
-        best = np.argsort(-scores)[:3]
-        print(f"\n{head} {relation} ?", [(everyone[i], round(float(scores[i]), 2)) for i in best])
+        (head, tail) = graph.ids.values(graph.edges[:, 0])
+        (relation,) = graph.relation_ids.values(graph.relation[:1])
+        for asked in ((head, relation, None), (None, relation, tail), (head, None, tail)):
+            print("\n" + " ".join(part or "?" for part in asked))
+            for answer in model.complete(*asked, k=3, known=split).answers:
+                told = f"in {answer.known}" if answer.known else f"new, with probability {answer.probability:.2f}"
+                print(f"  {answer.id}  score {answer.score:.2f}, {told}")
 
 
 if __name__ == "__main__":

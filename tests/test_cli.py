@@ -56,7 +56,23 @@ def test_inspect(place: Path) -> None:
     assert found["degrees"]["user"] == {
         "least": 6, "median": 6.0, "mean": 6.0, "most": 6, "highest": found["degrees"]["user"]["highest"],
     }  # fmt: skip
+    assert found["patterns"] is None and found["leaks"] == []
     assert done("inspect", "facts.tsv", "--triples", "--json").json["embed"]["model"] == "complex"
+
+
+def test_inspect_tells_patterns_of_relations(place: Path, tmp_path: Path) -> None:
+    kin = [f"p{i}\tparent_of\tq{i}\nq{i}\tchild_of\tp{i}\nq{i}\tparent_of\tr{i}" for i in range(9)]
+    kin += [f"p{i}\telder_of\tr{i}\nr{i}\tchild_of\tq{i}" for i in range(9)]
+    (tmp_path / "kin.tsv").write_text("\n".join(kin) + "\n")
+    asked = ("inspect", tmp_path / "kin.tsv", "--triples")
+    text = done(*asked).out
+    assert "parent_of is child_of read backwards in 100 % of its pairs (18)" in text
+    assert "parent_of, then parent_of, gives elder_of in 100 % of the pairs that they join (9)" in text
+    assert "warning: child_of is parent_of read backwards" in text and "Too many paths" not in text
+    found = done(*asked, "--json").json["patterns"]
+    rule = {"kind": "composition", "relations": ["parent_of"] * 2 + ["elder_of"], "support": 9, "confidence": 1.0}
+    assert rule in found["found"] and found["walked_from"] == 1 and len(found["warnings"]) == 1
+    assert "none that hold" not in done("inspect", "facts.tsv", "--triples").out
 
 
 def test_inspect_asks_for_a_model() -> None:
@@ -423,18 +439,28 @@ def test_predict_scores_of_pairs_and_triples(place: Path) -> None:
     assert score["score"] == pytest.approx(float(graphtune.load("facts").score(["p0"], ["p5"], ["knows"])[0]))
 
 
-def test_predict_the_missing_end_of_a_triple(place: Path) -> None:
+def test_predict_the_missing_part_of_a_triple(place: Path) -> None:
     tails = done("predict", "facts", "p0", "knows", "?", "-k", "100", "--json").json
-    assert tails["known"] == 1
-    assert len(tails["answers"]) == 34
-    assert "p5" not in {a["id"] for a in tails["answers"]}
+    assert tails["known"] == 1 and len(tails["answers"]) == 35
+    assert [a["id"] for a in tails["answers"] if a["known"]] == ["p5"]
+    new = done("predict", "facts", "p0", "knows", "?", "-k", "100", "--new", "--json").json
+    assert new["answers"] == [a for a in tails["answers"] if a["known"] is None] and new["known"] == 1
     model = graphtune.load("facts")
-    expected = model.score(["p0"] * 34, [a["id"] for a in tails["answers"]], ["knows"] * 34)
+    expected = model.score(["p0"] * 35, [a["id"] for a in tails["answers"]], ["knows"] * 35)
     np.testing.assert_allclose([a["score"] for a in tails["answers"]], expected, atol=1e-6)
     heads = done("predict", "facts", "?", "lives_in", "c0", "-k", "3", "--json").json
     assert heads["known"] == 6
     assert len(heads["answers"]) == 3
-    assert "known answers" in done("predict", "facts", "?", "lives_in", "c0").out
+    relations = done("predict", "facts", "p0", "?", "c0", "--json").json
+    assert {a["id"]: a["known"] is None for a in relations["answers"]} == {"lives_in": False, "knows": True}
+    assert relations["answers"][0]["known"] in ("train", "valid", "test", None)
+    told = done("predict", "facts", "?", "lives_in", "c0").out
+    assert "6 known answers; --new leaves them out." in told and "scores are not calibrated" in told
+
+
+def test_new_is_for_missing_parts(place: Path) -> None:
+    for asked in (("facts", "p0", "knows", "p5"), ("friends", "n0", "n1")):
+        assert "`--new` of predict must be left out" in run("predict", *asked, "--new").error
 
 
 # --- files ---

@@ -34,14 +34,14 @@ _HOME = {
         "read_labels", "read_texts", "read_triple_files", "read_triples",
     ),
     "graphtune.models": (
-        "BPRMF", "CP", "GAT", "GCN", "LINE", "RESCAL", "RGCN", "ClosedForm", "CompGCN", "ComplEx", "ConvE", "DeepWalk",
-        "DistMult", "Encoder", "GraphSAGE", "LightGCN", "Model", "NetMF", "Node2Vec", "ProNE", "QuatE", "Recipe",
-        "RotatE", "Scorer", "SimplE", "TransE", "TuckER",
+        "BPRMF", "CP", "GAT", "GCN", "LINE", "RESCAL", "RGCN", "Answer", "Calibration", "ClosedForm", "CompGCN",
+        "ComplEx", "Completion", "ConvE", "DeepWalk", "DistMult", "Encoder", "GraphSAGE", "LightGCN", "Model", "NetMF",
+        "Node2Vec", "ProNE", "QuatE", "Recipe", "RotatE", "Scorer", "SimplE", "TransE", "TuckER",
     ),
     "graphtune.reporting": ("report",),
     "graphtune.split": (
-        "Split", "audit_together", "given_split", "split_edges", "split_inductive", "split_interactions", "split_nodes",
-        "split_triples",
+        "RelationPattern", "RelationPatterns", "Split", "audit_together", "given_split", "relation_patterns",
+        "split_edges", "split_inductive", "split_interactions", "split_nodes", "split_triples",
     ),
     "graphtune.start": (
         "StartReport", "randomise", "start_from", "start_from_closed_form", "start_from_model", "start_from_state",
@@ -49,7 +49,7 @@ _HOME = {
     "graphtune.store": ("Record", "load", "open_directory", "save"),
     "graphtune.tasks": (
         "CommunityDetection", "LinkPrediction", "NodeClassification", "NodeRegression", "Recommendation",
-        "Shared", "TripleCompletion", "finetune", "pretrain",
+        "Reliability", "Shared", "TripleCompletion", "calibrate", "finetune", "pretrain", "reliability",
     ),
     "graphtune.train.fit": ("Result", "Run", "Training", "fit"),
     "graphtune.train.loggers": ("CSVLogger", "TensorBoardLogger"),

@@ -38,6 +38,7 @@ def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
         *([f"- start: {start}"] if start else []),
         *_settings("model", recipe["options"]),
         *_settings("training", config["training"] or {}),
+        *_calibration(config.get("calibration")),
         *_settings("split", config["split"] or {"kind": "none: every edge was learned"}),
         "",
         "Made with " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()) + ".",
@@ -55,6 +56,10 @@ def _score_table(metrics: dict[str, Any]) -> list[str]:
             interval = f"{e['low']:.4f} to {e['high']:.4f}"
             lines.append(f"| {name} | {evaluation['part']} | {metric} | {e['mean']:.4f} | {interval} |")
     return lines
+
+
+def _calibration(curves: dict[str, Any] | None) -> list[str]:
+    return [] if curves is None else [f"- probabilities: fitted on {curves['triples']:,} validation triples"]
 
 
 def _settings(title: str, options: dict[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ from graphtune.files import (
 )
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models import RECIPES, HeadSpec, Model
+from graphtune.models import RECIPES, Calibration, HeadSpec, Model
 from graphtune.split import TRAIN, Split
 from graphtune.split.keys import PARTS
 
@@ -237,6 +237,7 @@ def _config(model: Model, record: Record, graph: Graph) -> dict[str, Any]:
         "heads": {name: asdict(head.spec) for name, head in model.heads.items()},  # type: ignore[call-overload]
         "adapter": model.encoder.adapter_width,
         "outputs": model.outputs,
+        "calibration": None if model.calibration is None else asdict(model.calibration),
         "training": record.training,
         "graph": {
             "nodes": graph.num_nodes,
@@ -317,6 +318,7 @@ def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequ
     if config.get("adapter"):
         model.encoder.add_adapters(config["adapter"])
     model.outputs = config["outputs"]
+    model.calibration = Calibration.of(config.get("calibration"))
     model.load_state_dict(load_file(str(path / "model.safetensors")))
     model.eval()
     divided = config.get("node_splits", {})

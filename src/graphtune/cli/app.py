@@ -261,6 +261,7 @@ def predict(
     ],
     nodes: Annotated[bool, typer.Option("--nodes", help="NAMES are nodes: give their classes or values.")] = False,
     k: o.K = 10,
+    new: Annotated[bool, typer.Option("--new", help="Leave out the answers that are known.")] = False,
     task: Annotated[
         str | None, typer.Option("--task", help="Which head, where there are several.", show_default=False)
     ] = None,
@@ -268,10 +269,11 @@ def predict(
     model: o.Own = None,
     json: o.Json = False,
 ) -> None:
-    """Scores of pairs or triples, the missing end of a triple, or labels of nodes."""
-    from graphtune.cli.ask import predict, show_predictions
+    """Scores of pairs or triples, the missing part of a triple, or labels of nodes."""
+    from graphtune.cli.ask import PredictOptions, predict, show_predictions
 
-    Talk(json).run(lambda: predict(directory, names, nodes, k, task, kind, model), show_predictions)
+    asked = PredictOptions(directory, names, nodes, k, new, task, kind, model)
+    Talk(json).run(lambda: predict(asked), show_predictions)
 
 
 @app.command()

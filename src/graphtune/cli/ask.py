@@ -1,8 +1,9 @@
-"""Questions to a saved model: neighbours, recommendations, scores, missing ends of triples, labels of nodes."""
+"""Questions to a saved model: neighbours, recommendations, scores, missing parts of triples, labels of nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -45,28 +46,50 @@ def show_recommendations(result: dict[str, Any]) -> None:
     table(f"For {result['user']}", ("id", "score"), rows)
 
 
-def predict(
-    directory: str, names: Sequence[str], nodes: bool, k: int, task: str | None, kind: str | None, own: str | None
-) -> dict[str, Any]:
-    """Labels of nodes; scores of pairs or triples; the missing end of a triple, by what `names` are."""
-    integer("-k", "predict", k, 1)
-    stored = open_directory(directory, own_recipes(own))
-    if nodes:
-        return _nodes(stored, names, task, kind, directory)
+@dataclass(frozen=True)
+class PredictOptions:
+    """What `graphtune predict` is asked.
+
+    Attributes:
+        directory: of the model.
+        names: pairs of ids, triples, a triple with one "?", or nodes.
+        nodes: whether `names` are nodes.
+        k: how many candidates for the missing part of a triple.
+        new: leave known facts out of these.
+        task: which head, for nodes.
+        kind: of the nodes.
+        model: the class of a model of one's own.
+    """
+
+    directory: str
+    names: Sequence[str]
+    nodes: bool = False
+    k: int = 10
+    new: bool = False
+    task: str | None = None
+    kind: str | None = None
+    model: str | None = None
+
+
+def predict(options: PredictOptions) -> dict[str, Any]:
+    """Labels of nodes; scores of pairs or triples; the missing part of a triple, by what the names are."""
+    integer("-k", "predict", options.k, 1)
+    stored, names = open_directory(options.directory, own_recipes(options.model)), options.names
+    asks = len(names) == 3 and list(names).count(MISSING) == 1
+    if options.new and (options.nodes or stored.model.graph.relation_ids is None or not asks):
+        raise bad("--new", "predict", f"left out but for a triple with a {MISSING}", list(names))
+    if options.nodes:
+        return _nodes(stored, names, options.task, options.kind, options.directory)
     if stored.model.graph.relation_ids is None:
         return _pairs(stored.model, names)
-    if list(names).count(MISSING) == 1 and len(names) == 3 and names[1] != MISSING:
-        return _missing_end(stored, names[0], names[1], names[2], k)
-    return _triples(stored.model, names)
+    return _completion(stored, names, options.k, options.new) if asks else _triples(stored.model, names)
 
 
 def show_predictions(result: dict[str, Any]) -> None:
     if "nodes" in result:
         table("", ("id", result["shows"]), [[n["id"], _shown(n)] for n in result["nodes"]])
     elif "answers" in result:
-        rows = [[a["id"], f"{a['score']:.4f}"] for a in result["answers"]]
-        table(" ".join(result["query"]), ("id", "score"), rows)
-        lines(f"{result['known']:,} known answers are left out; a higher score is likelier.")
+        _show_completion(result)
     else:
         rows = [[" ".join(map(str, s["edge"])), f"{s['score']:.4f}"] for s in result["scores"]]
         table("", ("edge", "score"), rows)
@@ -86,32 +109,42 @@ def _pairs(model: Model, names: Sequence[str]) -> dict[str, Any]:
 
 def _triples(model: Model, names: Sequence[str]) -> dict[str, Any]:
     if not names or len(names) % 3 or MISSING in names:
-        fix = f"One triple may have a {MISSING} for its head or its tail."
+        fix = f"One triple may have a {MISSING} for its head, its relation or its tail."
         raise bad("NAMES", "predict", "triples: HEAD RELATION TAIL, in a graph with relations", list(names), fix)
     triples = list(zip(names[::3], names[1::3], names[2::3]))
     scores = model.score(names[::3], names[2::3], names[1::3])
     return {"scores": [{"edge": list(t), "score": score} for t, score in zip(triples, scores.tolist())]}
 
 
-def _missing_end(stored: Stored, head: str, relation: str, tail: str, k: int) -> dict[str, Any]:
-    graph = whole_graph(stored)
-    assert graph.relation_ids is not None and graph.relation is not None
-    backwards = head == MISSING
-    r = graph.relation_ids.index([relation])
-    row = graph.ids.index([tail if backwards else head])
-    query = r + graph.num_relations if backwards else r
-    scores = stored.model.frozen().cross(row, range(graph.num_nodes), query)[0]
-    start, end = graph.edges[::-1] if backwards else graph.edges
-    known = np.unique(end[(start == row[0]) & (graph.relation == r[0])])
-    scores[known] = -np.inf
-    best = np.argsort(-scores, kind="stable")[:k]
-    best = best[scores[best] > -np.inf]
-    answers = zip(graph.ids.values(best), scores[best].tolist())
+def _completion(stored: Stored, names: Sequence[str], k: int, new: bool) -> dict[str, Any]:
+    model, split = stored.model, stored.record.split
+    head, relation, tail = (None if name == MISSING else name for name in names)
+    found = model.complete(head, relation, tail, k, model.graph if split is None else split, new)
     return {
-        "query": [head, relation, tail],
-        "known": len(known),
-        "answers": [{"id": i, "score": score} for i, score in answers],
+        "query": list(names),
+        "known": found.known,
+        "calibrated_on": None if model.calibration is None else model.calibration.triples,
+        "answers": [asdict(answer) for answer in found.answers],
     }
+
+
+def _show_completion(result: dict[str, Any]) -> None:
+    on = result["calibrated_on"]
+    rows = [[a["id"], f"{a['score']:.4f}", *_chance(a, on), a["known"] or ""] for a in result["answers"]]
+    chance = [] if on is None else ["probability"]
+    table(" ".join(result["query"]), ("id", "score", *chance, "known in"), rows)
+    if on is None:
+        lines("A higher score is likelier; scores are not calibrated, as no validation triples were kept aside.")
+    else:
+        lines(f"Probability of the answer, where one is missing; calibrated on {on:,} validation triples.")
+    lines(f"{result['known']:,} known answers; --new leaves them out.")
+
+
+def _chance(answer: dict[str, Any], calibrated_on: int | None) -> list[str]:
+    """The cell of the probability, where there is such a column."""
+    if calibrated_on is None:
+        return []
+    return ["" if answer["probability"] is None else f"{answer['probability']:.4f}"]
 
 
 def _nodes(stored: Stored, names: Sequence[str], task: str | None, kind: str | None, directory: str) -> dict[str, Any]:

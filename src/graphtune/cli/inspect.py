@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from graphtune.cli.data import DEFAULT_MODEL, DataOptions, check_pair, read_data
+from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_pair, read_data
 from graphtune.cli.room import amount, duration, needed, ratios_for, warning
 from graphtune.cli.talk import Talk, lines
 from graphtune.estimate import USUAL, Plan
 from graphtune.findings import Finding, Report
 from graphtune.graph import Graph
 from graphtune.kernels.memory import blocks
+from graphtune.split import relation_patterns
+from graphtune.split.patterns import SENTENCES
 
 TOP = 3
+PATTERNS = 5  # shown of a kind
 AT_ONCE = 1 << 22
 
 
@@ -49,6 +52,8 @@ def inspect(options: InspectOptions, talk: Talk) -> dict[str, Any]:
         "size": data.reports[0].summary,
         "has": [name for name in ("weight", "time", "features", "labels", "targets", "texts") if _has(graph, name)],
         "degrees": degrees(graph),
+        "patterns": _patterns(graph),
+        "leaks": _leaks(data),
         "reports": [_report(report) for report in data.reports],
         "embed": {"model": model, "dim": plan.dim, **needed(plan, graph, ratios_for(data, options.split))},
     }
@@ -65,6 +70,8 @@ def show_inspection(result: dict[str, Any]) -> None:
         highest = ", ".join(f"{node['id']} ({node['degree']:,})" for node in d["highest"])
         lines(f"Degrees of {kind}s: {d['least']:,} to {d['most']:,}, median {d['median']:g}, mean {d['mean']:.2f};"
               f" highest: {highest}")  # fmt: skip
+    _show_patterns(result["patterns"])
+    lines(*(f"Published split: {text}" for text in result["leaks"]))
     need = result["embed"]
     room = f"{amount(need['bytes'])} beyond the program itself; {amount(need['bytes_free'])} are free here"
     lines(f"`graphtune embed` would learn {need['model']}, dim {need['dim']}: about {room}")
@@ -94,6 +101,46 @@ def degrees(graph: Graph) -> dict[str, Any]:
             "highest": [{"id": i, "degree": d} for i, d in named],
         }
     return found
+
+
+def _patterns(graph: Graph) -> dict[str, Any] | None:
+    """Of the relations; None where there are none."""
+    if graph.relation is None or not graph.directed:
+        return None
+    patterns = relation_patterns(graph)
+    return {
+        "found": [asdict(pattern) for pattern in patterns.found],
+        "lines": {kind: [str(p) for p in patterns.of(kind)] for kind in SENTENCES},
+        "walked_from": patterns.sources,
+        "relations_composed": patterns.relations,
+        "warnings": list(patterns.warnings()),
+    }
+
+
+def _show_patterns(patterns: dict[str, Any] | None) -> None:
+    """The first of each kind; --json has all."""
+    if patterns is None:
+        return
+    lines("", "Patterns of relations (and how many pairs speak for them):")
+    for kind, found in patterns["lines"].items():
+        lines(*(f"  {text}" for text in found[:PATTERNS]))
+        if len(found) > PATTERNS:
+            lines(f"  ... {len(found) - PATTERNS:,} more: {kind}")
+    if not any(patterns["lines"].values()):
+        lines("  none that hold for 80 % of their pairs")
+    if patterns["walked_from"] < 1 or patterns["relations_composed"] < 1:
+        shares = f"{patterns['walked_from']:.0%} of the entities, {patterns['relations_composed']:.0%} of the relations"
+        lines(f"  Too many paths: compositions were counted from {shares}")
+    warnings = patterns["warnings"]
+    lines(*(f"warning: {text}" for text in warnings[:PATTERNS]))
+    if len(warnings) > PATTERNS:
+        lines(f"warning: and {len(warnings) - PATTERNS:,} more such relations, which --json lists")
+    lines("")
+
+
+def _leaks(data: Data) -> list[str]:
+    """What the published split of a data set lets through."""
+    return [] if data.published is None else [str(finding) for finding in data.published.audit()]
 
 
 def _plan(options: InspectOptions, model: str, graph: Graph) -> Plan:

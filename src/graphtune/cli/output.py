@@ -19,6 +19,7 @@ from graphtune.launch import launch
 from graphtune.models import Model
 from graphtune.split import Split
 from graphtune.store import CHECKPOINTS, LOGS, PROFILE, Record, check_target, save
+from graphtune.tasks import calibrate, can_calibrate
 from graphtune.train.checkpoint import Checkpoints
 from graphtune.train.distributed import workers
 from graphtune.train.fit import Result, Run
@@ -172,8 +173,11 @@ def outcome(result: Result) -> dict[str, Any]:
 
 
 def keep(options: OutOptions, run: Run, model: Model, record: Record) -> None:
-    """Save the model; the checkpoints, no longer needed, go with the directory that it replaces."""
+    """Save the model, calibrated where validation triples were kept aside; the checkpoints, no longer needed, go with
+    the directory that it replaces."""
     _close(run.loggers, run.profile)
+    if record.split is not None and can_calibrate(model, record.split):
+        model.calibration = calibrate(model, record.split)
     save(options.out, model, record, overwrite=options.overwrite)
 
 

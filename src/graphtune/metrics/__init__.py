@@ -5,6 +5,7 @@ scikit-learn where a bootstrap calls them a thousand times (F1: 1.4 ms against 4
 labels); the tests hold them to scikit-learn.
 """
 
+from graphtune.metrics.calibration import brier_score, expected_calibration_error
 from graphtune.metrics.classes import (
     accuracy,
     deepwalk_protocol,
@@ -45,7 +46,9 @@ __all__ = [
     "average_precision",
     "average_precision_at_k",
     "average_precision_each",
+    "brier_score",
     "deepwalk_protocol",
+    "expected_calibration_error",
     "f1_at",
     "f1_macro",
     "f1_micro",

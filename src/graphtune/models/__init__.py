@@ -2,7 +2,9 @@
 
 from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, Recipe, Scorer
 from graphtune.models.bprmf import BPRMF
+from graphtune.models.calibration import Calibration
 from graphtune.models.compgcn import CompGCN
+from graphtune.models.completion import Answer, Completion
 from graphtune.models.complex import ComplEx
 from graphtune.models.conve import ConvE
 from graphtune.models.cp import CP
@@ -59,9 +61,12 @@ __all__ = [
     "RECIPES",
     "RESCAL",
     "RGCN",
+    "Answer",
+    "Calibration",
     "ClosedForm",
     "CompGCN",
     "ComplEx",
+    "Completion",
     "Context",
     "ConvE",
     "DeepWalk",

@@ -22,12 +22,16 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels.own import PRODUCT, Own
+from graphtune.models.calibration import Calibration
+from graphtune.models.completion import Completion, complete
 from graphtune.models.own import scores_by_kernel
 from graphtune.models.views import View
 from graphtune.sampling import Sampler
+from graphtune.split import Split
 
 SIDES = ("source", "target")
 CHUNK = 1 << 26  # numbers held at once when many pairs are scored
+AT_ONCE = 1 << 12  # pairs that are scored with relations at a time: their rows stay in the cache
 
 
 class Encoder(nn.Module, ABC):
@@ -263,6 +267,14 @@ class Frozen:
             scores = (scores + back) / 2
         return scores.float().cpu().numpy()
 
+    def relations(self, u: np.ndarray, v: np.ndarray, count: int) -> np.ndarray:
+        """[n, count] float32 scores of u -> v by each of the first `count` relations."""
+        every = np.tile(np.arange(count), len(u))
+        pairs = np.repeat(u, count), np.repeat(v, count)
+        parts = [slice(i, i + AT_ONCE) for i in range(0, len(every), AT_ONCE)]
+        scores = [self.pairs(pairs[0][p], pairs[1][p], every[p]) for p in parts]
+        return np.concatenate([np.empty(0, np.float32), *scores]).reshape(len(u), count)
+
     def _pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None) -> np.ndarray:
         first, second = self._tensor(u), self._tensor(v)
         r = None if relation is None else self._tensor(relation)
@@ -292,6 +304,7 @@ class Model(nn.Module):
     Attributes:
         heads: the heads of node tasks, by task name.
         outputs: for each head, what its outputs are called (class names) and how targets were scaled.
+        calibration: what makes probabilities of its scores, or None; made by `graphtune.calibrate`, saved with it.
         row_dropout: chance of each number that `rows` and `rows_and_all` give to be 0 in training; set by the engine.
     """
 
@@ -303,6 +316,7 @@ class Model(nn.Module):
         self.heads = nn.ModuleDict()
         self.outputs: dict[str, dict[str, Any]] = {}
         self.graph = graph
+        self.calibration: Calibration | None = None
         self.row_dropout = 0.0
 
     @property
@@ -396,6 +410,62 @@ class Model(nn.Module):
         u, v = self.ids.index(source, kinds[0]), self.ids.index(target, kinds[1])
         return self.frozen().pairs(u, v, self.relation_rows(relation))
 
+    def score_relations(
+        self, source: Sequence[Any] | np.ndarray, target: Sequence[Any] | np.ndarray
+    ) -> tuple[list[Any], np.ndarray]:
+        """Which relations may hold between pairs of entities: all of a thousand pairs take a second or less.
+
+        Returns:
+            The names of the R relations, and the scores [n, R] of each pair source -> target by each of them.
+
+        Raises:
+            ArgumentError: lengths differ, an id is unknown, or the graph has no relations.
+        """
+        names = self.graph.relation_ids
+        if names is None:
+            raise bad(
+                "source", "Model.score_relations", "entities of a knowledge graph", "nodes of one without relations"
+            )
+        if len(source) != len(target):
+            raise bad("target", "Model.score_relations", f"as long as `source`, {len(source)}", len(target))
+        u, v = self.ids.index(source), self.ids.index(target)
+        return names.values(np.arange(len(names))), self.frozen().relations(u, v, len(names))
+
+    def complete(
+        self,
+        head: Any = None,
+        relation: Any = None,
+        tail: Any = None,
+        k: int = 10,
+        known: Graph | Split | None = None,
+        new: bool = False,
+    ) -> Completion:
+        """The `k` best candidates for the part of a triple that is left out, facts that are known marked.
+
+        Probabilities come with a model that is calibrated (`graphtune.calibrate`, and what the command line saves).
+
+        Args:
+            head, relation, tail: two of the three.
+            k: how many.
+            known: where known facts stand: a graph on the entities of the model, or a split of it, which also tells
+                the part; without it the graph that the model learned from.
+            new: leave known facts out.
+
+        Raises:
+            ArgumentError: not two of the three are given, an id is unknown, `known` is of other entities, or the graph
+                has no relations.
+
+        Example:
+            >>> from graphtune.models import ComplEx
+            >>> from graphtune.testing import inverse_relations
+            >>> model = ComplEx(dim=4).build(inverse_relations())
+            >>> found = model.complete(head="person1", tail="city0")
+            >>> found.known, sorted((a.id, a.known) for a in found.answers)
+            (1, [('has', None), ('in', 'known')])
+        """
+        asked = head, relation, tail
+        return complete(self.frozen(), self.graph, asked, k, known, new, self.calibration)
+
     def relation_rows(self, relation: Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
         """Relation names to numbers, checked against whether the graph has relations."""
         names = self.graph.relation_ids
@@ -450,7 +520,8 @@ class Model(nn.Module):
         return list(zip(self.ids.values(candidates[best]), scores[best].tolist()))
 
     def copy(self, recipe: Recipe | ClosedForm | None = None) -> Model:
-        """An independent copy over the same graph; with a `recipe`, as that one builds it."""
+        """An independent copy over the same graph; with a `recipe`, as that one builds it. It is not calibrated, as
+        copies are made to be trained."""
         twin = (recipe or self.recipe).build(self.graph).to(self.device)
         for name, head in self.heads.items():
             twin.add_head(name, head.spec)  # type: ignore[arg-type]

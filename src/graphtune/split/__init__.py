@@ -7,6 +7,7 @@ from graphtune.split.edges import split_edges, split_interactions, split_triples
 from graphtune.split.inverse import InverseRule, inverse_rules, with_inverses
 from graphtune.split.nodes import split_inductive, split_nodes
 from graphtune.split.parts import RATIOS, TEST, TRAIN, UNUSED, VALID, Split, given_split
+from graphtune.split.patterns import RelationPattern, RelationPatterns, relation_patterns
 from graphtune.split.together import audit_together
 
 __all__ = [
@@ -16,10 +17,13 @@ __all__ = [
     "UNUSED",
     "VALID",
     "InverseRule",
+    "RelationPattern",
+    "RelationPatterns",
     "Split",
     "audit_together",
     "given_split",
     "inverse_rules",
+    "relation_patterns",
     "split_edges",
     "split_inductive",
     "split_interactions",

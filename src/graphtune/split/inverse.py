@@ -1,10 +1,11 @@
 """Relations that are read backwards by another, or by themselves: found in the triples, and made whole.
 
-Axes: R relations, E triples.
+Axes: R relations, E triples, M pairs of relations.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -42,13 +43,35 @@ def inverse_rules(graph: Graph, confidence: float, support: int = SUPPORT) -> li
         confidence: the least share of a relation's triples, in (0, 1].
         support: the least number of triples.
     """
-    pairs, every = pair_numbers(graph), np.ones(graph.num_edges, dtype=bool)
-    forward = incidence(graph, pairs, every)
-    common = sp.coo_array(forward @ incidence(graph, pairs, every, backward=True).T)
-    size = forward.sum(axis=1)
-    found = zip(*common.coords, common.data)
-    rules = (InverseRule(int(r), int(s), int(n), float(n / size[r])) for r, s, n in found)
-    return sorted(rule for rule in rules if rule.support >= support and rule.confidence >= confidence)
+    shared = SharedPairs.of(graph, backward=True)
+    share = shared.common / shared.size[shared.relation]
+    kept = (shared.common >= support) & (share >= confidence)
+    columns = (shared.relation, shared.other, shared.common, share)
+    return sorted(InverseRule(*row) for row in zip(*(column[kept].tolist() for column in columns)))
+
+
+@dataclass(frozen=True)
+class SharedPairs:
+    """The pairs (head, tail) that two relations have in common, self-loops left out and repeats counted once.
+
+    Attributes:
+        relation, other: [M] relations r and s that have some.
+        common: [M] pairs of r that are pairs of s, or with `backward` of s turned round.
+        size: [R] pairs of each relation.
+    """
+
+    relation: np.ndarray
+    other: np.ndarray
+    common: np.ndarray
+    size: np.ndarray
+
+    @classmethod
+    def of(cls, graph: Graph, backward: bool) -> SharedPairs:
+        pairs, every = pair_numbers(graph), np.ones(graph.num_edges, dtype=bool)
+        forward = incidence(graph, pairs, every)
+        other = incidence(graph, pairs, every, backward=True) if backward else forward
+        common = sp.coo_array(forward @ other.T)
+        return cls(*(at.astype(np.int64) for at in common.coords), common.data, forward.sum(axis=1))
 
 
 def with_inverses(graph: Graph, rules: list[InverseRule]) -> Graph:

@@ -1,6 +1,7 @@
 """Tasks: what a model is trained for and how it is judged, and the two calls that do it."""
 
 from graphtune.tasks.base import Task
+from graphtune.tasks.calibration import Reliability, calibrate, can_calibrate, reliability
 from graphtune.tasks.communities import CommunityDetection
 from graphtune.tasks.links import LinkPrediction
 from graphtune.tasks.nodes import NodeClassification, NodeRegression
@@ -15,10 +16,14 @@ __all__ = [
     "NodeClassification",
     "NodeRegression",
     "Recommendation",
+    "Reliability",
     "Shared",
     "Task",
     "TripleCompletion",
+    "calibrate",
+    "can_calibrate",
     "default_task",
     "finetune",
     "pretrain",
+    "reliability",
 ]
