@@ -9,11 +9,12 @@ from graphtune.check import bad, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Recipe, Scorer
+from graphtune.models.fullsoftmax import QUERY_LOSSES, Full, query_pretraining
 from graphtune.models.lookup import Lookup
 from graphtune.objectives import OneVsAll, SelfAdversarial
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import EdgeSampler, Negatives, QuerySampler
 
-LOSSES = ("one-vs-all", "self-adversarial")
+LOSSES = ("one-vs-all", *QUERY_LOSSES, "self-adversarial")
 
 
 def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, seed: int) -> Model:
@@ -24,11 +25,19 @@ def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, see
 
 
 def triple_pretraining(
-    graph: Graph, config: TrainConfig, loss: str, negatives: Negatives, margin: float, label_smoothing: float = 0.0
-) -> tuple[EdgeSampler, Any]:
-    """Triples in both directions with the loss by name: against every entity, or against negatives shared by the batch.
-    `label_smoothing` is for the first."""
+    graph: Graph,
+    config: TrainConfig,
+    loss: str,
+    negatives: Negatives,
+    margin: float,
+    label_smoothing: float = 0.0,
+    full: Full = Full(),
+) -> tuple[EdgeSampler | QuerySampler, Any]:
+    """Triples in both directions with the loss by name: against every entity, triple by triple or query by query, or
+    against negatives shared by the batch. `label_smoothing` is for the former, `full` for queries."""
     one_of("loss", "triple_pretraining", loss, LOSSES)
+    if loss in QUERY_LOSSES:
+        return query_pretraining(graph, config, loss, label_smoothing, full)
     if loss == "one-vs-all":
         sampler = EdgeSampler(graph, config.batch_size, None, reciprocal=True, seed=config.seed)
         return sampler, OneVsAll(label_smoothing)

@@ -15,7 +15,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model, Scorer, check_recipe, generator
 from graphtune.models.distance import modulus_cross
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import Negatives, Sampler
 
 
 class RotatEScorer(Scorer):
@@ -61,7 +61,7 @@ class RotatE:
 
     Attributes:
         dim: D, reals per entity (D/2 complex numbers).
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "self-adversarial", "one-vs-all", "k-vs-all" or "k-vs-all-bce".
         negatives: shared by the batch, for "self-adversarial".
         margin: distance at which a triple is as likely as not, for "self-adversarial".
     """
@@ -82,5 +82,5 @@ class RotatE:
     def training(self) -> TrainConfig:
         return distance_training()
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), self.margin)
