@@ -16,6 +16,7 @@ from graphtune.models.base import Model, Scorer, check_recipe
 from graphtune.models.distmult import relation_rows
 from graphtune.models.fullsoftmax import Full
 from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
+from graphtune.objectives.penalties import modulus
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import Negatives, Sampler
 
@@ -46,8 +47,7 @@ class ComplExScorer(Scorer):
         return torch.cat([a * c + b * d, a * d - b * c], dim=-1)
 
     def modulus(self, rows: Tensor) -> Tensor:
-        real, imaginary = rows.chunk(2, -1)
-        return torch.sqrt(real.square() + imaginary.square() + 1e-30)
+        return modulus(rows)
 
     def backwards(self, rows: Tensor) -> Tensor:
         real, imaginary = rows.chunk(2, -1)

@@ -15,7 +15,7 @@ from graphtune.objectives.entropy import can_form
 from graphtune.objectives.grouped import rounded_entropy
 from graphtune.objectives.rows import rows_and_all
 
-ROUNDING = 1 / 16
+ROUNDING = 1 / 64
 """Entries of a gradient below it are rounded by chance unless told otherwise."""
 _GOLDEN = (5**0.5 - 1) / 2  # whose multiples spread evenly over [0, 1)
 

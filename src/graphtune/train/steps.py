@@ -16,6 +16,7 @@ from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.models.views import View
 from graphtune.objectives import Fused, Losses, Objective
+from graphtune.objectives.penalties import sums_of_cubes
 from graphtune.train.accumulate import Parts
 from graphtune.train.balance import make_balance
 from graphtune.train.clip import Clip, gradients_of
@@ -220,7 +221,7 @@ def penalty(
         if config.l2:
             total = total + config.l2 * _mean(z.float().square().sum(-1), uses)
         if config.n3:
-            total = total + config.n3 * _mean(z.float().abs().pow(3).sum(-1), uses)
+            total = total + config.n3 * _mean(sums_of_cubes(z.float()), uses)
     return total
 
 
