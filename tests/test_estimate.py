@@ -113,6 +113,21 @@ def test_what_queries_take_by_hand():
     assert query_bytes(plan_of("complex"), size, 100) == query_flops(plan_of("complex"), size, 100) == 0
 
 
+def test_queries_by_hand(monkeypatch):
+    """K-vs-all: a batch of 16 queries with 4 targets each against 5000 entities, on two threads."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    config = TrainConfig(batch_size=16, optimizer="adagrad")
+    options = {"dim": 10, "loss": "k-vs-all", "negatives": 1, "relation_weight": 0.0, "rounding": 0.25}
+    weights = 5000 * 10 * 4 + 2 * 3 * 10 * 4
+    step = weights + 5000 * 10 * 6 + 4 * 12 * 2 * 5000 + 24 * (64 * 4 + 64) + 4 * 4 * 2 * 64 * 10
+    size = Size(5000, 40, 5000, relations=3, directed=True)
+    whole = 40 * 24 + weights + 80 * (8 + 8 + 8 + 8) + weights + step
+    assert training_memory(Plan("ComplEx", options, config), size)["training"] == whole
+    exact = Plan("ComplEx", {**options, "rounding": 0.0}, config)
+    alone = Plan("ComplEx", {**options, "loss": "one-vs-all"}, config)
+    assert training_memory(exact, size) == training_memory(alone, size)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_model_takes_more_for_more(name):
     plan, size = plan_of(name), size_for(name)

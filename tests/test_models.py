@@ -176,6 +176,24 @@ class TestComplEx(RecipeContract):
     config = TRIPLES
 
 
+class TestComplExOneVsAll(RecipeContract):
+    recipe = ComplEx(dim=16, loss="one-vs-all")
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestComplExBCE(RecipeContract):
+    recipe = ComplEx(dim=16, loss="k-vs-all-bce")
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
+class TestComplExRelations(RecipeContract):
+    recipe = ComplEx(dim=16, relation_weight=0.1)
+    pattern = InverseRelations()
+    config = TRIPLES
+
+
 class TestComplExWithNegatives(RecipeContract):
     recipe = ComplEx(dim=16, loss="self-adversarial", negatives=16)
     pattern = InverseRelations()

@@ -49,7 +49,8 @@ def test_smoothed_links_take_no_kernel():
 
 
 def test_triples_are_smoothed_cross_entropy():
-    task = TripleCompletion(split_triples(inverse_relations(), (8, 1, 1)), label_smoothing=0.3)
+    split = split_triples(inverse_relations(), (8, 1, 1))
+    task = TripleCompletion(split, loss="one-vs-all", label_smoothing=0.3)
     model = ComplEx(dim=4).build(task.split.train)
     values, batch = loss_of(task, model, SHORT)
     z = model.encoder.weight

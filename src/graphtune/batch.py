@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,62 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class QueryBatch:
+    """Queries of one step, each with all its targets. An example is a query with one target, so a triple.
+
+    Axes: Q queries, B examples: those of the first query, then those of the second, and so on.
+
+    Attributes:
+        source: [Q] int64 nodes.
+        relation: [Q] int64; relation r read backwards is r + R.
+        count: [Q] int64 targets of each query, 1 or more.
+        target: [B] int64 nodes, each once a query.
+        phase: [Q] float32 in [0, 1), a number of chance for what objectives round.
+        weight: [B] float32 weight of each example's loss.
+    """
+
+    unit: ClassVar[str] = "triples"
+    source: Tensor
+    relation: Tensor
+    count: Tensor
+    target: Tensor
+    phase: Tensor
+    weight: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.target.shape[0]
+
+    def nodes(self) -> Tensor:
+        """[n] int64, every node that an objective reads of it, repeats among them."""
+        return torch.cat([self.source, self.target])
+
+    def bounds(self) -> Tensor:
+        """[Q + 1] int64: the examples of query q are those from bounds[q] to bounds[q + 1]."""
+        return F.pad(self.count.cumsum(0), (1, 0))
+
+    def query(self) -> Tensor:
+        """[B] int64: of which query each example is."""
+        return torch.arange(len(self.count), device=self.count.device).repeat_interleave(self.count)
+
+    def split(self, parts: int) -> list[QueryBatch]:
+        """The queries in up to `parts` batches of like size, in order."""
+        size, bounds = -(-len(self.count) // parts), self.bounds().tolist()
+        cuts = [slice(begin, begin + size) for begin in range(0, len(self.count), size)]
+        return [self._slice(cut, slice(bounds[cut.start], bounds[min(cut.stop, len(self.count))])) for cut in cuts]
+
+    def _slice(self, queries: slice, examples: slice) -> QueryBatch:
+        by_query = {name: getattr(self, name)[queries] for name in ("source", "relation", "count", "phase")}
+        weight = None if self.weight is None else self.weight[examples]
+        return replace(self, **by_query, target=self.target[examples], weight=weight)
+
+    def to(self, device: torch.device) -> QueryBatch:
+        if self.source.device == device:
+            return self
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.to(device) for k, v in moved.items() if v is not None})
+
+
+@dataclass(frozen=True)
 class WalkBatch:
     """Walks with word2vec's random choices made, so that an objective is a pure function of its batch.
 
@@ -150,14 +207,14 @@ class MixedBatch:
     """
 
     unit: ClassVar[str] = "examples"
-    parts: tuple[Batch | WalkBatch | None, ...]
+    parts: tuple[Batch | QueryBatch | WalkBatch | None, ...]
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts if part is not None)
 
     def nodes(self) -> Tensor:
         """[n] int64, every node that an objective reads of it, repeats among them."""
-        return torch.cat([part.nodes() for part in self.parts if isinstance(part, Batch)])
+        return torch.cat([part.nodes() for part in self.parts if isinstance(part, Batch | QueryBatch)])
 
     def split(self, parts: int) -> list[MixedBatch]:
         """Each task's batch in up to `parts` batches of like size; a task that has fewer is left out of the last."""

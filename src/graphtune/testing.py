@@ -282,7 +282,7 @@ class RecipeContract(ModelContract):
         model = self.recipe.build(self.pattern.graph)
         sampler, objective = self.recipe.pretraining(self.pattern.graph, self.config)
         for batch in sampler.batches(0):
-            values, factors = objective(model, batch)
+            values, factors, _ = objective(model, batch)
             assert values.shape == (len(batch),), f"losses must be [{len(batch)}], one an example"
             assert values.isfinite().all()
             assert all(z.ndim >= 2 for z in factors), "factors must be rows"
@@ -465,6 +465,16 @@ class ScorerContract:
     def test_key_of_all_nodes(self, scorer: Scorer, z: Tensor) -> None:
         some = torch.tensor([[4, 0], [1, 4]])
         torch.testing.assert_close(scorer.key(z, None)[some], scorer.key(z[some], some))
+
+    def test_relation_query_scores_every_relation(self, scorer: Scorer, z: Tensor, triples: tuple) -> None:
+        heads, relation, tails = triples
+        key = scorer.key(z[tails], tails)
+        found = scorer.relation_query(z[heads], key)
+        if found is None:
+            return
+        rows = scorer.get_parameter(scorer.relation_names[0])
+        naive = [scorer.pair(scorer.query(z[heads], torch.full_like(relation, r)), key) for r in range(len(rows))]
+        torch.testing.assert_close(found @ rows.T, torch.stack(naive, 1))
 
     def test_relations_read_backwards(self, scorer: Scorer, z: Tensor, triples: tuple) -> None:
         heads, relation, tails = triples

@@ -10,10 +10,15 @@ from itertools import pairwise
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, layer_bytes
 from graphtune.estimate.triples import query_bytes
+from graphtune.kernels.parallel import thread_count
 
+ROWS_AT_ONCE = 12  # as in `graphtune.kernels.grouped`, which this does not import to compile nothing
 GNNS = {"GCN": 2, "GraphSAGE": 2, "GAT": 4}  # arrays [edges, width] that a convolution holds at once
 SHARED = ("self-adversarial", "softmax")  # losses whose negatives a batch shares
 PROPAGATED = 6  # arrays [N, D] of LightGCN's layers, forwards and backwards
+WHOLE_ROWS = ("one-vs-all", "full-softmax", "k-vs-all-bce")  # losses that hold all scores of a batch
+TARGETS = 4  # of a query, about: 3.6 on FB15k-237, 2.3 on WN18RR
+AN_ENTRY = 24  # bytes of an entry of a gradient that is rounded: three times a column and a value
 OF_SCORES = 3  # arrays [B, N] of one-vs-all: logarithms, and two gradients
 OF_ROWS = 4  # arrays of the rows of a batch: gathered, scored, and their gradients
 
@@ -34,8 +39,14 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     table = 4 * size.nodes * plan.dim
     if plan.model in RELATIONAL_GNNS:
         weights += layer_bytes(plan, size)
-    if plan.options.get("loss") in ("one-vs-all", "full-softmax"):
+    if holds_scores(plan):
         return weights + table + OF_SCORES * 4 * batch * size.targets + query_bytes(plan, size, batch)
+    if plan.options.get("loss") == "k-vs-all":
+        examples = min(count, TARGETS * batch)
+        entries = min(batch * size.targets, examples / plan.options["rounding"] + examples)
+        scores = 4 * ROWS_AT_ONCE * thread_count() * size.targets + int(AN_ENTRY * entries)
+        rows = OF_ROWS * 4 * 2 * examples * plan.dim
+        return weights + table + table // 2 + scores + rows + query_bytes(plan, size, batch)
     shared = plan.options.get("loss") in SHARED
     rows = (2 * batch + negatives) if shared else batch * (2 + negatives)
     step = weights + OF_ROWS * 4 * rows * plan.dim + shared * OF_ROWS * 4 * batch * negatives
@@ -45,6 +56,12 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     if plan.model in GNNS:
         return step + _convolutions(plan, size)
     return step
+
+
+def holds_scores(plan: Plan) -> bool:
+    """Whether a step makes an array of the scores of its batch."""
+    loss = plan.options.get("loss")
+    return loss in WHOLE_ROWS or (loss == "k-vs-all" and not plan.options.get("rounding"))
 
 
 def gnn_layers(plan: Plan, size: Size) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ import numpy as np
 from graphtune.estimate.memory import CLOSED_FORMS, WALKERS, list_bytes
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, layer_bytes, layer_flops, message_numbers
-from graphtune.estimate.steps import GNNS, SHARED, gnn_layers
+from graphtune.estimate.steps import GNNS, SHARED, TARGETS, gnn_layers, holds_scores
 from graphtune.estimate.triples import query_flops
 
 TRIED_WALKS, TRIED_BYTES = 512, 1 << 26  # of the trial: walks, and bytes of a table
@@ -23,6 +23,7 @@ STEP_SECONDS = 1e-3  # of a step of autograd beside its products
 GATHERED = 12.0  # passes over a message: gathered and added up at random places, forwards and backwards
 PASSES = 12  # over an array of scores or messages, forwards and backwards
 HUNDREDTH = 0x3C24  # 0.01 as bfloat16
+SHORT = 0.4  # time of a product in 16 bits beside one of float32
 PRODUCT_ENTRY = 2e-10  # seconds of a number in a sparse product, both ways
 
 
@@ -85,11 +86,16 @@ def _edge_seconds(plan: Plan, size: Size) -> float:
 def _autograd_seconds(plan: Plan, size: Size) -> float:
     """Steps times what one takes: dense products, passes over what lies between, sparse products, the optimiser."""
     examples = size.edges * (1 if size.directed and not size.relations else 2)
+    if plan.options.get("loss") in ("k-vs-all", "k-vs-all-bce"):
+        examples = -(-examples // TARGETS)
     batch = max(1, min(plan.config.batch_size, examples))
     steps = -(-examples // batch) * plan.config.epochs
     table = float(size.nodes * plan.dim)
     flops, numbers, sparse = query_flops(plan, size, batch), 0.0, 0.0
-    if plan.options.get("loss") in ("one-vs-all", "full-softmax"):
+    if plan.options.get("loss") == "k-vs-all" and not holds_scores(plan):
+        flops += SHORT * 2.0 * batch * size.targets * plan.dim
+        numbers += 3.0 * batch * size.targets
+    if holds_scores(plan):
         flops += 6.0 * batch * size.targets * plan.dim
         numbers += PASSES * float(batch) * size.targets
     if plan.model == "LightGCN":

@@ -41,6 +41,15 @@ def sparse_product(indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, 
 
 
 @njit(cache=True, nogil=True)
+def add_at_rows(out, rows, values):
+    """out[rows[i]] += values[i] for each i in turn; rows [n] of out [N, D] may be there several times."""
+    for i in range(len(rows)):
+        to, row = out[rows[i]], values[i]
+        for d in range(len(row)):
+            to[d] += row[d]
+
+
+@njit(cache=True, nogil=True)
 def _walk_counts(begin, end, indptr, indices, accept, other, walks, window, seed, sizes):
     """Rows begin..end-1 one behind the other: columns, counts; how many of each go to `sizes`."""
     room = 0

@@ -140,6 +140,11 @@ class Scorer(nn.Module):
         """Whether `cross` is the product of queries and keys and nothing more."""
         return getattr(self.cross, "__func__", None) is Scorer.cross
 
+    def relation_query(self, source: Tensor, key: Tensor) -> Tensor | None:
+        """[n, D] source embeddings, [n, Q] keys of targets -> [n, D] whose products with the rows of `relation` are the
+        scores; None where scores are no such products."""
+        return None
+
     def modulus(self, rows: Tensor) -> Tensor:
         """What penalties act on: the rows themselves, or the moduli of complex rows."""
         return rows

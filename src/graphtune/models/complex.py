@@ -14,8 +14,11 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Scorer, check_recipe
 from graphtune.models.distmult import relation_rows
+from graphtune.models.fullsoftmax import Full
 from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.objectives.penalties import modulus
+from graphtune.objectives.queries import ROUNDING
+from graphtune.sampling import Negatives, Sampler
 
 
 class ComplExScorer(Scorer):
@@ -39,9 +42,12 @@ class ComplExScorer(Scorer):
         (a, b), (c, d) = z.chunk(2, -1), F.embedding(relation, self.relation).chunk(2, -1)
         return torch.cat([a * c - b * d, a * d + b * c], dim=-1)
 
+    def relation_query(self, source: Tensor, key: Tensor) -> Tensor:
+        (a, b), (c, d) = source.chunk(2, -1), key.chunk(2, -1)
+        return torch.cat([a * c + b * d, a * d - b * c], dim=-1)
+
     def modulus(self, rows: Tensor) -> Tensor:
-        real, imaginary = rows.chunk(2, -1)
-        return torch.sqrt(real.square() + imaginary.square() + 1e-30)
+        return modulus(rows)
 
     def backwards(self, rows: Tensor) -> Tensor:
         real, imaginary = rows.chunk(2, -1)
@@ -58,16 +64,22 @@ class ComplEx:
 
     Attributes:
         dim: D, reals per entity (D/2 complex numbers).
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "k-vs-all" (`KvsAll`), "k-vs-all-bce" (`KvsAllBCE`), "one-vs-all" or "self-adversarial". With the first
+            two the batch size counts queries.
         negatives: shared by the batch, for "self-adversarial".
+        relation_weight: of relation prediction, for the first two.
+        rounding: of the gradient, for "k-vs-all".
     """
 
     dim: int = 200
-    loss: str = "one-vs-all"
+    loss: str = "k-vs-all"
     negatives: int = 256
+    relation_weight: float = 0.0
+    rounding: float = ROUNDING
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=2, negatives=1)
+        self._full.check("ComplEx", self.loss)
         if self.dim % 2:
             raise bad("dim", "ComplEx", "even: half real, half imaginary parts", self.dim)
 
@@ -77,5 +89,10 @@ class ComplEx:
     def training(self) -> TrainConfig:
         return bilinear_training()
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), margin=0.0)
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
+        negatives = Negatives(self.negatives)
+        return triple_pretraining(graph, config, self.loss, negatives, margin=0.0, full=self._full)
+
+    @property
+    def _full(self) -> Full:
+        return Full(self.relation_weight, self.rounding)

@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Scorer, check_recipe, generator
+from graphtune.models.fullsoftmax import Full
 from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.objectives.queries import ROUNDING
+from graphtune.sampling import Negatives, Sampler
 
 
 def relation_rows(num_relations: int, dim: int, scale: float, seed: int) -> nn.Parameter:
@@ -42,6 +44,9 @@ class DistMultScorer(Scorer):
         assert relation is not None
         return z * F.embedding(relation, self.relation)
 
+    def relation_query(self, source: Tensor, key: Tensor) -> Tensor:
+        return source * key
+
     @property
     def relation_names(self) -> tuple[str, ...]:
         return ("relation",)
@@ -53,16 +58,22 @@ class DistMult:
 
     Attributes:
         dim: D.
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "k-vs-all" (`KvsAll`), "k-vs-all-bce" (`KvsAllBCE`), "one-vs-all" or "self-adversarial". With the first
+            two the batch size counts queries.
         negatives: shared by the batch, for "self-adversarial".
+        relation_weight: of relation prediction, for the first two.
+        rounding: of the gradient, for "k-vs-all".
     """
 
     dim: int = 200
-    loss: str = "one-vs-all"
+    loss: str = "k-vs-all"
     negatives: int = 256
+    relation_weight: float = 0.0
+    rounding: float = ROUNDING
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, negatives=1)
+        self._full.check("DistMult", self.loss)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
         return triple_model(self, DistMultScorer(graph.num_relations, self.dim, seed=seed), graph, 1e-3, seed)
@@ -70,5 +81,10 @@ class DistMult:
     def training(self) -> TrainConfig:
         return bilinear_training()
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), margin=0.0)
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
+        negatives = Negatives(self.negatives)
+        return triple_pretraining(graph, config, self.loss, negatives, margin=0.0, full=self._full)
+
+    @property
+    def _full(self) -> Full:
+        return Full(self.relation_weight, self.rounding)

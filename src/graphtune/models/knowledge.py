@@ -8,11 +8,12 @@ from graphtune.check import bad, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Recipe, Scorer
+from graphtune.models.fullsoftmax import QUERY_LOSSES, Full, query_pretraining
 from graphtune.models.lookup import Lookup
 from graphtune.objectives import OneVsAll, SelfAdversarial
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import EdgeSampler, Negatives, QuerySampler
 
-LOSSES = ("one-vs-all", "self-adversarial")
+LOSSES = ("one-vs-all", *QUERY_LOSSES, "self-adversarial")
 
 
 def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, seed: int) -> Model:
@@ -31,17 +32,22 @@ def triple_pretraining(
     label_smoothing: float = 0.0,
     sharing: str = "batch",
     temperature: float = 1.0,
-) -> tuple[EdgeSampler, Any]:
-    """Triples in both directions with the loss by name: against every entity, or against negatives.
+    full: Full = Full(),
+) -> tuple[EdgeSampler | QuerySampler, Any]:
+    """Triples in both directions with the loss by name: against every entity, triple by triple or query by query, or
+    against negatives.
 
     Args:
         graph: the triples; config: batch size and seed.
         loss: one of `LOSSES`.
-        label_smoothing: for "one-vs-all".
-        negatives, sharing: how they are drawn and by whom shared, for the others.
+        negatives, sharing: how they are drawn and by whom shared, for "self-adversarial".
         margin, temperature: for "self-adversarial".
+        label_smoothing: for the other losses.
+        full: for those of queries.
     """
     one_of("loss", "triple_pretraining", loss, LOSSES)
+    if loss in QUERY_LOSSES:
+        return query_pretraining(graph, config, loss, label_smoothing, full)
     if loss == "one-vs-all":
         sampler = EdgeSampler(graph, config.batch_size, None, reciprocal=True, seed=config.seed)
         return sampler, OneVsAll(label_smoothing)

@@ -17,7 +17,7 @@ from graphtune.models.base import Model, Scorer, check_recipe, generator
 from graphtune.models.distance import modulus_cross
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
 from graphtune.models.own import scores_by_kernel
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import Negatives, Sampler
 
 
 class RotatEScorer(Scorer):
@@ -68,7 +68,7 @@ class RotatE:
 
     Attributes:
         dim: D, reals per entity (D/2 complex numbers).
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "self-adversarial", "one-vs-all", "k-vs-all" or "k-vs-all-bce".
         negatives: shared by the batch, less those known to be true, for "self-adversarial".
         margin: distance at which a triple is as likely as not, for "self-adversarial".
     """
@@ -89,5 +89,5 @@ class RotatE:
     def training(self) -> TrainConfig:
         return distance_training(self.loss)
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         return triple_pretraining(graph, config, self.loss, Negatives(self.negatives, unknown=True), self.margin)

@@ -18,7 +18,7 @@ from graphtune.models.distance import euclid_cross, taxicab_cross
 from graphtune.models.distmult import relation_rows
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
 from graphtune.models.own import scores_by_kernel
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import Negatives, Sampler
 
 
 class TransEScorer(Scorer):
@@ -69,7 +69,7 @@ class TransE:
     Attributes:
         dim: D.
         norm: 1 or 2.
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "self-adversarial", "one-vs-all", "k-vs-all" or "k-vs-all-bce".
         negatives: shared by the batch, less those known to be true, for "self-adversarial".
         margin: distance at which a triple is as likely as not, for "self-adversarial".
     """
@@ -91,5 +91,5 @@ class TransE:
     def training(self) -> TrainConfig:
         return distance_training(self.loss)
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         return triple_pretraining(graph, config, self.loss, Negatives(self.negatives, unknown=True), self.margin)

@@ -7,6 +7,7 @@ from graphtune.objectives.base import Fused, Losses, Objective
 from graphtune.objectives.hard import Hardest
 from graphtune.objectives.nodes import Classify, Regress
 from graphtune.objectives.pairs import BPR, EdgeProximity
+from graphtune.objectives.queries import KvsAll, KvsAllBCE
 from graphtune.objectives.several import Several
 from graphtune.objectives.softmax import OneVsAll, SampledSoftmax
 from graphtune.objectives.triples import SelfAdversarial
@@ -18,6 +19,8 @@ __all__ = [
     "EdgeProximity",
     "Fused",
     "Hardest",
+    "KvsAll",
+    "KvsAllBCE",
     "Losses",
     "Objective",
     "OneVsAll",

@@ -13,10 +13,12 @@ class Losses(NamedTuple):
     Attributes:
         values: [B] loss of each example.
         factors: the embedding rows used, each [b, ...]; the engine's l1, l2 and n3 penalties act on them.
+        times: [b] how often each row of each factor was used, where one stands for several uses; None for once each.
     """
 
     values: Tensor
     factors: tuple[Tensor, ...]
+    times: tuple[Tensor | None, ...] | None = None
 
 
 class Objective(Protocol):

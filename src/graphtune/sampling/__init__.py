@@ -5,6 +5,7 @@ from graphtune.sampling.edges import EdgeSampler
 from graphtune.sampling.mixed import MIXES, MixedSampler, check_each, check_mix
 from graphtune.sampling.nodes import NodeSampler
 from graphtune.sampling.noise import NOISES, SHARINGS, TRIPLE_NOISES, Negatives, noise_weights
+from graphtune.sampling.queries import QuerySampler
 from graphtune.sampling.walks import WalkSampler
 from graphtune.sampling.weights import CLASS_WEIGHTS, EDGE_WEIGHTS, class_weights, edge_weights
 
@@ -19,6 +20,7 @@ __all__ = [
     "MixedSampler",
     "Negatives",
     "NodeSampler",
+    "QuerySampler",
     "Sampler",
     "WalkSampler",
     "check_each",

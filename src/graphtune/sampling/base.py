@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from graphtune.batch import Batch, MixedBatch, WalkBatch
+from graphtune.batch import Batch, MixedBatch, QueryBatch, WalkBatch
 
 
 class Sampler(Protocol):
@@ -16,6 +16,6 @@ class Sampler(Protocol):
         """Batches in an epoch."""
         ...
 
-    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch | WalkBatch | MixedBatch]:
+    def batches(self, epoch: int, first: int = 0) -> Iterator[Batch | QueryBatch | WalkBatch | MixedBatch]:
         """The batches of an epoch from number `first` on, the same for the same sampler, epoch and number."""
         ...

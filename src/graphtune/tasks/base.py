@@ -56,15 +56,16 @@ def need(holds: bool, task: str, what: str, got: object, fix: str = "") -> None:
         raise bad("split", task, what, got, fix)
 
 
-def check_smoothing(task: str, label_smoothing: float, loss: str, smooth: str) -> None:
-    """Refuse label smoothing that is no share, or of another loss than `smooth`, the one that knows it.
+def check_smoothing(task: str, label_smoothing: float, loss: str, *smooth: str) -> None:
+    """Refuse label smoothing that is no share, or of another loss than `smooth`, those that know it.
 
     Raises:
         ArgumentError: either holds.
     """
     chance("label_smoothing", task, label_smoothing)
-    if label_smoothing and loss != smooth:
-        raise bad("label_smoothing", task, f"0 unless loss={smooth!r}", label_smoothing, f"The loss is {loss!r}.")
+    if label_smoothing and loss not in smooth:
+        named = " or ".join(f"loss={name!r}" for name in smooth)
+        raise bad("label_smoothing", task, f"0 unless {named}", label_smoothing, f"The loss is {loss!r}.")
 
 
 def check_focal(task: str, focal: float, loss: str, focused: str) -> None:

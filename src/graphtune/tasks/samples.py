@@ -8,7 +8,7 @@ from typing import Any
 from graphtune.check import bad, integer, number, one_of
 from graphtune.graph import Graph
 from graphtune.objectives import Hardest
-from graphtune.sampling import EDGE_WEIGHTS, NOISES, TRIPLE_NOISES, EdgeSampler, Negatives, edge_weights
+from graphtune.sampling import EDGE_WEIGHTS, NOISES, TRIPLE_NOISES, EdgeSampler, Negatives, QuerySampler, edge_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class EdgeSamples:
     def _negatives(self, count: int) -> Negatives:
         return Negatives(count, self.noise, unknown=self.unknown, log_q=self.log_q)
 
-    def _weighed(self, sampler: EdgeSampler) -> EdgeSampler:
+    def _weighed(self, sampler: EdgeSampler | QuerySampler) -> EdgeSampler | QuerySampler:
         """The sampler with the weights of its edges."""
         weight = edge_weights(sampler.graph, self.sample_weight, self.weight_power, self.half_life)
         return sampler if weight is None else replace(sampler, weight=weight)

@@ -10,7 +10,9 @@ from graphtune.evaluate import Evaluation, evaluate_triples
 from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.models.base import Model
+from graphtune.models.fullsoftmax import SMOOTHED, Full
 from graphtune.models.knowledge import triple_pretraining
+from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import SHARINGS
 from graphtune.split import TEST, VALID, Split, inverse_rules, with_inverses
 from graphtune.tasks.base import check_smoothing, describe, need
@@ -24,10 +26,13 @@ class TripleCompletion(EdgeSamples):
 
     Attributes:
         split: of triples.
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "k-vs-all" (`KvsAll`), "k-vs-all-bce" (`KvsAllBCE`), "one-vs-all" or "self-adversarial". With the first
+            two the batch size counts queries, each with all its targets.
         negatives: of each example, for "self-adversarial".
         margin: for "self-adversarial".
-        label_smoothing: share of the right entity's weight spread over all, for "one-vs-all".
+        label_smoothing: share of the right entity's weight spread over all, not for "self-adversarial".
+        relation_weight: of relation prediction, for queries.
+        rounding: of the gradient, for "k-vs-all"; see `KvsAll`.
         invert: also train (t, s, h) for each (h, r, t) wherever that holds for this share of the train part's triples
             of r, or more: symmetric relations, where s is r, and inverse ones; 0 for none. Every triple is read
             backwards in any case, but by rows of the relations made for that, which tell nothing of s.
@@ -37,10 +42,12 @@ class TripleCompletion(EdgeSamples):
     """
 
     split: Split
-    loss: str = "one-vs-all"
+    loss: str = "k-vs-all"
     negatives: int = 256
     margin: float = 9.0
     label_smoothing: float = 0.0
+    relation_weight: float = 0.0
+    rounding: float = ROUNDING
     invert: float = 0.0
     sharing: str = "batch"
     temperature: float = 1.0
@@ -49,16 +56,21 @@ class TripleCompletion(EdgeSamples):
 
     def __post_init__(self) -> None:
         fits = self.split.unit == "edge" and self.split.graph.relation is not None
-        check_smoothing("TripleCompletion", self.label_smoothing, self.loss, "one-vs-all")
+        check_smoothing("TripleCompletion", self.label_smoothing, self.loss, *SMOOTHED)
+        self._full.check("TripleCompletion", self.loss)
         number("invert", "TripleCompletion", self.invert, 0, 1)
         one_of("sharing", "TripleCompletion", self.sharing, SHARINGS)
         number("temperature", "TripleCompletion", self.temperature, 0)
-        if self.sharing != "batch" and (self.noise == "in-batch" or self.loss == "one-vs-all"):
-            which = "loss='one-vs-all'" if self.loss == "one-vs-all" else "noise='in-batch'"
+        if self.sharing != "batch" and (self.noise == "in-batch" or self.loss in SMOOTHED):
+            which = f"loss={self.loss!r}" if self.loss in SMOOTHED else "noise='in-batch'"
             raise bad("sharing", "TripleCompletion", f"'batch' for {which}", self.sharing)
         need(fits, "TripleCompletion", "a split of triples", describe(self.split))
         self._check_samples(self.split.graph, self.loss, self.loss == "self-adversarial", corrected=False)
         self.split.audit()
+
+    @property
+    def _full(self) -> Full:
+        return Full(self.relation_weight, self.rounding)
 
     @property
     def graph(self) -> Graph:
@@ -69,7 +81,7 @@ class TripleCompletion(EdgeSamples):
         if not model.scorer.reads_relations:
             raise bad("model", "TripleCompletion", "one that scores relations, such as ComplEx", model.recipe)
         drawn = self._negatives(self.negatives)
-        options = self.loss, drawn, self.margin, self.label_smoothing, self.sharing, self.temperature
+        options = self.loss, drawn, self.margin, self.label_smoothing, self.sharing, self.temperature, self._full
         train = self.split.train
         if self.invert:
             train = with_inverses(train, inverse_rules(train, self.invert))

@@ -20,7 +20,7 @@ from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.models.similar import kinds_of, similar_nodes
 from graphtune.objectives import Several
-from graphtune.sampling import MixedSampler, Sampler
+from graphtune.sampling import MixedSampler, QuerySampler, Sampler
 
 SWAPS, MIXES = 5, 6  # streams of chance
 
@@ -71,6 +71,10 @@ def augment(sampler: Sampler, objective: Any, model: Model, config: TrainConfig)
         raise bad("mixup", "TrainConfig", what, config.mixup)
     nearest = None
     if config.swap:
+        samplers = sampler.samplers if isinstance(sampler, MixedSampler) else (sampler,)
+        if any(isinstance(own, QuerySampler) for own in samplers):
+            fix = "Of queries with all their targets no example stands alone; 'one-vs-all' has triples."
+            raise bad("swap", "TrainConfig", "0 for the losses 'k-vs-all' and 'k-vs-all-bce'", config.swap, fix)
         nearest = similar_nodes(model.embeddings(), config.swap_nearest, kinds_of(model.graph)).numpy()
     if not isinstance(sampler, MixedSampler):
         return Augmented(sampler, config, nearest)

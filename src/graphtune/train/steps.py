@@ -16,6 +16,7 @@ from graphtune.config import TrainConfig
 from graphtune.models.base import Model
 from graphtune.models.views import View
 from graphtune.objectives import Fused, Losses, Objective
+from graphtune.objectives.penalties import sums_of_cubes
 from graphtune.train.accumulate import Parts
 from graphtune.train.balance import make_balance
 from graphtune.train.clip import Clip, gradients_of
@@ -102,7 +103,7 @@ class AutogradStep:
         with self.precision.computing:
             losses = objective(self.model, batch)
         weight = easiest(losses.values, getattr(batch, "weight", None), self.config.curriculum, clock)
-        return share.of(reduce(losses, weight), penalty(losses.factors, self.config))
+        return share.of(reduce(losses, weight), penalty(losses.factors, self.config, losses.times))
 
     def _clear(self) -> None:
         for parameter in self.parameters:
@@ -216,14 +217,20 @@ def reduce(losses: Losses, weight: Tensor | None) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp_min(1e-12)
 
 
-def penalty(factors: tuple[Tensor, ...], config: TrainConfig) -> Tensor | float:
-    """l1 |z|_1 + l2 |z|_2^2 + n3 |z|_3^3, the mean over the rows of each factor and the sum over factors."""
+def penalty(
+    factors: tuple[Tensor, ...], config: TrainConfig, times: tuple[Tensor | None, ...] | None = None
+) -> Tensor | float:
+    """l1 |z|_1 + l2 |z|_2^2 + n3 |z|_3^3, the mean over the uses of the rows of each factor and the sum over factors."""
     total: Tensor | float = 0.0
-    for z in factors:
+    for z, uses in zip(factors, times or [None] * len(factors)):
         if config.l1:
-            total = total + config.l1 * z.float().abs().sum(-1).mean()
+            total = total + config.l1 * _mean(z.float().abs().sum(-1), uses)
         if config.l2:
-            total = total + config.l2 * z.float().square().sum(-1).mean()
+            total = total + config.l2 * _mean(z.float().square().sum(-1), uses)
         if config.n3:
-            total = total + config.n3 * z.float().abs().pow(3).sum(-1).mean()
+            total = total + config.n3 * _mean(sums_of_cubes(z.float()), uses)
     return total
+
+
+def _mean(values: Tensor, uses: Tensor | None) -> Tensor:
+    return values.mean() if uses is None else (values * uses).sum() / uses.sum()

@@ -1,0 +1,92 @@
+"""Batches of queries, a source with a relation each, with all their targets. E triples, Q queries, T targets of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from graphtune.batch import QueryBatch
+from graphtune.check import bad
+from graphtune.graph import Graph
+
+
+class Grouped(NamedTuple):
+    """Triples read both ways, by query.
+
+    Attributes:
+        source, relation: [Q] int64 of each query.
+        bounds: [Q + 1] int64 of its targets.
+        target: [T] int64, ascending and each once a query.
+        weight: [T] float32, the sum over the triples that are one; None where all are 1.
+    """
+
+    source: np.ndarray
+    relation: np.ndarray
+    bounds: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class QuerySampler:
+    """The queries of all triples, forwards (relation r) and backwards (relation r + R), in shuffled batches.
+
+    Attributes:
+        graph: the triples to learn.
+        batch_size: queries a batch.
+        weight: [E] weight of each triple's loss, in both directions; None for equal ones.
+        seed: of all choices.
+    """
+
+    graph: Graph
+    batch_size: int
+    weight: np.ndarray | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.graph.relation is None:
+            raise bad("graph", "QuerySampler", "a knowledge graph: edges with relations", "edges without")
+        if self.weight is not None and self.weight.shape != (self.graph.num_edges,):
+            what = f"one number per triple, {self.graph.num_edges} in all"
+            raise bad("weight", "QuerySampler", what, f"shape {self.weight.shape}")
+
+    @property
+    def num_batches(self) -> int:
+        return -(-len(self._grouped.source) // self.batch_size)
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[QueryBatch]:
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self._grouped.source))
+        for number in range(first, self.num_batches):
+            rows = order[number * self.batch_size : (number + 1) * self.batch_size]
+            yield self._batch(rows, np.random.default_rng([self.seed, epoch, number]))
+
+    def _batch(self, rows: np.ndarray, rng: np.random.Generator) -> QueryBatch:
+        source, relation, bounds, target, weight = self._grouped
+        count = bounds[rows + 1] - bounds[rows]
+        ends = np.cumsum(count)
+        place = np.arange(ends[-1]) + np.repeat(bounds[rows] - (ends - count), count)
+        arrays = source[rows], relation[rows], count, target[place], rng.random(len(rows), dtype=np.float32)
+        own_weight = None if weight is None else torch.from_numpy(weight[place])
+        return QueryBatch(*map(torch.from_numpy, arrays), weight=own_weight)
+
+    @cached_property
+    def _grouped(self) -> Grouped:
+        return grouped(self.graph, self.weight)
+
+
+def grouped(graph: Graph, weight: np.ndarray | None = None) -> Grouped:
+    """The triples of a graph by query; triples that are there several times become one that weighs as much."""
+    (head, tail), r, relations = graph.edges, graph.relation, 2 * graph.num_relations
+    assert r is not None
+    asked = np.concatenate([head, tail]) * relations + np.concatenate([r, r + graph.num_relations])
+    pairs, place = np.unique(asked * graph.num_nodes + np.concatenate([tail, head]), return_inverse=True)
+    each = np.bincount(place, None if weight is None else np.tile(weight, 2), len(pairs)).astype(np.float32)
+    query, begin = np.unique(pairs // graph.num_nodes, return_index=True)
+    bounds = np.append(begin, len(pairs)).astype(np.int64)
+    own = None if (each == 1).all() else each
+    return Grouped(query // relations, query % relations, bounds, pairs % graph.num_nodes, own)
