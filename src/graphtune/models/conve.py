@@ -18,7 +18,7 @@ from graphtune.models.distmult import relation_rows
 from graphtune.models.knowledge import triple_model, triple_pretraining
 from graphtune.models.lookup import Context
 from graphtune.models.norm import BatchNorm
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import Negatives, Sampler
 
 
 class ConvEScorer(Scorer):
@@ -137,6 +137,6 @@ class ConvE:
     def training(self) -> TrainConfig:
         return TrainConfig(epochs=50, batch_size=512, lr=0.003, schedule="cosine", eval_every=5, patience=6)
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         options = Negatives(self.negatives), 0.0, self.label_smoothing
         return triple_pretraining(graph, config, self.loss, *options)

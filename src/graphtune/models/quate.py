@@ -15,7 +15,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model, Scorer, check_recipe
 from graphtune.models.distmult import relation_rows
 from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import Negatives, Sampler
 
 
 class QuatEScorer(Scorer):
@@ -81,5 +81,5 @@ class QuatE:
     def training(self) -> TrainConfig:
         return bilinear_training()
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), margin=0.0)

@@ -27,7 +27,7 @@ from graphtune.models.relational import (
     margin_of,
     relational_training,
 )
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import Negatives, Sampler
 
 
 class RGCNLayer(nn.Module):
@@ -136,5 +136,5 @@ class RGCN:
     def training(self) -> TrainConfig:
         return relational_training()
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), margin_of(self))
