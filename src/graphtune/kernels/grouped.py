@@ -1,9 +1,10 @@
 """One softmax a query over all keys in one pass: scores, loss and a gradient rounded by chance to few entries.
 
-The gradient of the loss of a query with n targets is n p - (1 at each target), p its softmax. Entries n p below `rounding`
-become `rounding` with the chance n p / rounding, else nothing; others stay exact: unbiased, at most n / rounding + 1 of them,
-and products with them cost those alone. Entries are chosen by one walk along the row that keeps one each time its sum
-of chances passes the next whole number (systematic sampling: Madow, 1949), so a query needs one number of chance.
+The gradient of the loss of a query with n targets is n p - (1 at each target), p its softmax. Entries n p below some
+tau, here `rounding`, become tau with the chance n p / tau, else nothing; others stay exact: unbiased, at most
+n / tau + 1 of them, and products with them cost those alone. Entries are chosen by one walk along the row that keeps
+one each time its sum of chances passes the next whole number (systematic sampling: Madow, 1949), so a query needs one
+number of chance.
 
 Axes: B queries, N keys, T targets of all queries, D dim, M entries kept.
 """
@@ -28,12 +29,12 @@ class Entries(NamedTuple):
 
     Attributes:
         start: [B + 1] int64, where a row has its room.
-        count: [B] int64 entries in it.
+        filled: [B] int64 entries in it.
         column: [start[B]] int32; value: float32.
     """
 
     start: np.ndarray
-    count: np.ndarray
+    filled: np.ndarray
     column: np.ndarray
     value: np.ndarray
 
@@ -195,7 +196,7 @@ def weighed(entries: Entries, indptr: np.ndarray, target: np.ndarray, weight: np
         entries: of the softmax; indptr, target: as in `softmax_entries`.
         weight: [T] float32.
     """
-    count = entries.count + np.diff(indptr)
+    count = entries.filled + np.diff(indptr)
     start = np.concatenate([[0], np.cumsum(count)])
     column, value = np.empty(start[-1], np.int32), np.empty(start[-1], np.float32)
     _weigh(*entries, indptr, target, weight, np.float32(share), start, column, value)

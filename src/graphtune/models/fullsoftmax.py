@@ -41,6 +41,9 @@ class Full:
             raise bad("relation_weight", who, what, self.relation_weight, f"The loss is {loss!r}.")
 
 
+PLAIN = Full()
+
+
 def query_pretraining(
     graph: Graph, config: TrainConfig, loss: str, label_smoothing: float, full: Full
 ) -> tuple[QuerySampler, Any]:

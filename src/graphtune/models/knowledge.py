@@ -8,7 +8,7 @@ from graphtune.check import bad, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Recipe, Scorer
-from graphtune.models.fullsoftmax import QUERY_LOSSES, Full, query_pretraining
+from graphtune.models.fullsoftmax import PLAIN, QUERY_LOSSES, Full, query_pretraining
 from graphtune.models.lookup import Lookup
 from graphtune.objectives import OneVsAll, SelfAdversarial
 from graphtune.sampling import EdgeSampler, Negatives, QuerySampler
@@ -32,7 +32,7 @@ def triple_pretraining(
     label_smoothing: float = 0.0,
     sharing: str = "batch",
     temperature: float = 1.0,
-    full: Full = Full(),
+    full: Full = PLAIN,
 ) -> tuple[EdgeSampler | QuerySampler, Any]:
     """Triples in both directions with the loss by name: against every entity, triple by triple or query by query, or
     against negatives.

@@ -43,8 +43,10 @@ class _Rounded(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, key: Tensor, bounds: Tensor, target: Tensor, *options: Any) -> Tensor:
         phase, rounding, smoothing = options
         query, key = query.detach().contiguous(), key.detach().contiguous()
-        arrays = [x.numpy() for x in (query, key, bounds, target, phase)]
-        right, log_sum, ctx.entries = softmax_entries(*arrays, rounding)
+        queries, keys = query.numpy(), key.numpy()
+        right, log_sum, ctx.entries = softmax_entries(
+            queries, keys, bounds.numpy(), target.numpy(), phase.numpy(), rounding
+        )
         ctx.save_for_backward(query, key, bounds, target)
         ctx.smoothing = smoothing
         each = torch.from_numpy(log_sum)
@@ -56,8 +58,8 @@ class _Rounded(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, weight: Tensor) -> tuple[Tensor | None, ...]:
         query, key, bounds, target = ctx.saved_tensors
-        arrays = [x.contiguous().numpy() for x in (bounds, target, weight)]
-        entries = weighed(ctx.entries, *arrays, 1 - ctx.smoothing)
+        each = weight.contiguous().numpy()
+        entries = weighed(ctx.entries, bounds.numpy(), target.numpy(), each, 1 - ctx.smoothing)
         by_query, by_key = map(torch.from_numpy, entries_times(entries, query.numpy(), key.numpy()))
         if ctx.smoothing:
             of = torch.arange(len(query)).repeat_interleave(bounds.diff())

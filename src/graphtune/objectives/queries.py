@@ -1,4 +1,7 @@
-"""Objectives on queries with all their targets. Q queries, B examples (a query with one target each), N nodes, R relations."""
+"""Objectives on queries with all their targets.
+
+Axes: Q queries, B examples (a query with one target each), N nodes, R relations, D dim.
+"""
 
 from __future__ import annotations
 
@@ -97,16 +100,14 @@ def relation_entropy(
         relation: [B].
         phase, rounding: as in `rounded_entropy`.
     """
-    query = scorer.relation_query(source, key)
+    query, rows = scorer.relation_query(source, key), scorer.get_parameter(scorer.relation_names[0])
     if query is None:
-        scores = [
-            scorer.pair(scorer.query(source, torch.full_like(relation, r)), key) for r in range(_relations(scorer))
-        ]
-        return F.cross_entropy(torch.stack(scores, 1), relation, reduction="none")
-    if rounding and _can_round(scorer, query, scorer.relation):
-        bounds = torch.arange(len(relation) + 1)
-        return rounded_entropy(query, scorer.relation, bounds, relation, phase, rounding)
-    return F.cross_entropy(query @ scorer.relation.T, relation, reduction="none")
+        every = (torch.full_like(relation, r) for r in range(len(rows)))
+        scores = torch.stack([scorer.pair(scorer.query(source, r), key) for r in every], 1)
+        return F.cross_entropy(scores, relation, reduction="none")
+    if rounding and _can_round(scorer, query, rows):
+        return rounded_entropy(query, rows, torch.arange(len(relation) + 1), relation, phase, rounding)
+    return F.cross_entropy(query @ rows.T, relation, reduction="none")
 
 
 def _rows(model: Any, batch: QueryBatch) -> _Rows:
@@ -136,11 +137,6 @@ def _entropy(scores: Tensor, batch: QueryBatch, smoothing: float) -> Tensor:
 
 def _at(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
     return scores.view(-1)[row * scores.shape[1] + column]
-
-
-def _relations(scorer: Any) -> int:
-    """2R."""
-    return len(scorer.get_parameter(scorer.relation_names[0]))
 
 
 def _with_relations(

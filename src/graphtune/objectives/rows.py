@@ -1,4 +1,4 @@
-"""Some rows of an array and all of it, whose gradients become one array and not one each. N rows, D dim, n any number."""
+"""Some rows of an array and all of it, whose gradients become one array and not one each. N rows, D dim, n any."""
 
 from __future__ import annotations
 

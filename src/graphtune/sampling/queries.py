@@ -70,9 +70,11 @@ class QuerySampler:
         count = bounds[rows + 1] - bounds[rows]
         ends = np.cumsum(count)
         place = np.arange(ends[-1]) + np.repeat(bounds[rows] - (ends - count), count)
-        arrays = source[rows], relation[rows], count, target[place], rng.random(len(rows), dtype=np.float32)
-        own_weight = None if weight is None else torch.from_numpy(weight[place])
-        return QueryBatch(*map(torch.from_numpy, arrays), weight=own_weight)
+        found = {"source": source[rows], "relation": relation[rows], "count": count, "target": target[place]}
+        found["phase"] = rng.random(len(rows), dtype=np.float32)
+        if weight is not None:
+            found["weight"] = weight[place]
+        return QueryBatch(**{name: torch.from_numpy(array) for name, array in found.items()})
 
     @cached_property
     def _grouped(self) -> Grouped:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from graphtune.batch import Batch, MixedBatch, WalkBatch
+from graphtune.batch import Batch, MixedBatch, QueryBatch, WalkBatch
 
 FIRST_LINE, EVERY = 2.0, 10.0
 
@@ -57,7 +57,7 @@ class Reporter:
             self.bar.start()
             self.task = self.bar.add_task(self.name, total=self.total, completed=done, note="")
 
-    def advance(self, loss: float, batch: Batch | WalkBatch | MixedBatch) -> None:
+    def advance(self, loss: float, batch: Batch | QueryBatch | WalkBatch | MixedBatch) -> None:
         """One more step, on `batch`, with this loss."""
         if self.bar is None and not self.plain:
             return

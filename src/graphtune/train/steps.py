@@ -220,7 +220,7 @@ def reduce(losses: Losses, weight: Tensor | None) -> Tensor:
 def penalty(
     factors: tuple[Tensor, ...], config: TrainConfig, times: tuple[Tensor | None, ...] | None = None
 ) -> Tensor | float:
-    """l1 |z|_1 + l2 |z|_2^2 + n3 |z|_3^3, the mean over the uses of the rows of each factor and the sum over factors."""
+    """l1 |z|_1 + l2 |z|_2^2 + n3 |z|_3^3, the mean over uses of the rows of a factor and the sum over factors."""
     total: Tensor | float = 0.0
     for z, uses in zip(factors, times or [None] * len(factors)):
         if config.l1:
