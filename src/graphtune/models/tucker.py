@@ -96,7 +96,7 @@ class TuckER:
         return triple_model(self, TuckERScorer(graph.num_relations, self, seed), graph, 0.1, seed)
 
     def training(self) -> TrainConfig:
-        return TrainConfig(epochs=100, batch_size=512, lr=0.003, schedule="cosine", eval_every=5, patience=6)
+        return TrainConfig(epochs=50, batch_size=512, lr=0.01, schedule="cosine", eval_every=5, patience=6)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         options = Negatives(self.negatives), 0.0, self.label_smoothing
