@@ -62,11 +62,14 @@ def bilinear_training() -> TrainConfig:
 
 
 def distance_training(loss: str = "self-adversarial") -> TrainConfig:
-    """Adam as RotatE uses it, with a falling rate; against negatives only the rows of a batch take a step."""
+    """Adam as RotatE uses it, with a falling rate; against negatives only the rows of a batch take a step.
+
+    Batches are small, as a batch shares its negatives: on CoDEx-S 256 triples learn more from 256 negatives than 1024.
+    """
     return TrainConfig(
-        epochs=300,
-        batch_size=1024,
-        lr=0.005,
+        epochs=100,
+        batch_size=256,
+        lr=0.003,
         optimizer="adamw",
         table_updates="rows" if loss == "self-adversarial" else "auto",
         schedule="cosine",

@@ -76,7 +76,7 @@ class RotatE:
     dim: int = 200
     loss: str = "self-adversarial"
     negatives: int = 256
-    margin: float = 9.0
+    margin: float = 5.0
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=2, negatives=1, margin=0.0)

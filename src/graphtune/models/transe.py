@@ -78,7 +78,7 @@ class TransE:
     norm: int = 1
     loss: str = "self-adversarial"
     negatives: int = 256
-    margin: float = 9.0
+    margin: float = 5.0
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, negatives=1, margin=0.0)
