@@ -260,19 +260,41 @@ def test_one_relation_has_no_rivals():
     assert len(told) == 1 and (told[0].known or told[0].probability > 0.9)
 
 
-@pytest.mark.data
-def test_probabilities_hold_on_umls(data):
-    """Test triples of UMLS: what is said is so within 3 points, and nearer than by the model's own softmax; its scores
-    are far off."""
+@pytest.fixture(scope="module")
+def umls(data):
+    """A model of UMLS, 20 epochs old, and the published split."""
     split = graphtune.load_dataset("umls").split
     recipe = ComplEx(dim=64)
     config = replace(recipe.training(), epochs=20)
-    model = pretrain(recipe, split, config, run=Run(quiet=True)).model
+    return pretrain(recipe, split, config, run=Run(quiet=True)).model, split
+
+
+@pytest.mark.data
+def test_probabilities_hold_on_umls(umls):
+    """Test triples of UMLS: what is said is so within 3 points, and nearer than by the model's own softmax; its scores
+    are far off."""
+    model, split = umls
     model.calibration = calibrate(model, split)
     for place, said in reliability(model, split).items():
         assert said["calibrated"].ece < min(0.03, 0.6 * said["softmax"].ece, 0.1 * said["sigmoid"].ece), (place, said)
         assert said["calibrated"].brier < min(said["softmax"].brier, said["sigmoid"].brier), (place, said)
         assert said["calibrated"].ece_all < min(said["softmax"].ece_all, said["sigmoid"].ece_all), (place, said)
+
+
+@pytest.mark.data
+def test_nearest_entities_have_the_same_facts(umls):
+    """The share of facts, all of UMLS, that an entity has in common with its five nearest is seven times the mean."""
+    model, split = umls
+    graph, n = split.graph, split.graph.num_nodes
+    (head, tail), relation = graph.edges, graph.relation
+    facts = np.zeros((n, 2 * graph.num_relations, n))
+    facts[head, relation, tail] = facts[tail, relation + graph.num_relations, head] = 1
+    facts = facts.reshape(n, -1)
+    common, size = facts @ facts.T, facts.sum(axis=1)
+    jaccard = common / (size[:, None] + size - common)
+    near = [graph.ids.index([i for i, _ in model.most_similar(name, 5)]) for name in graph.ids.values(range(n))]
+    others = (jaccard.sum() - n) / (n * (n - 1))
+    assert np.mean([jaccard[row, at].mean() for row, at in enumerate(near)]) > 6 * others
 
 
 @pytest.mark.data

@@ -71,7 +71,8 @@ class SharedPairs:
         forward = incidence(graph, pairs, every)
         other = incidence(graph, pairs, every, backward=True) if backward else forward
         common = sp.coo_array(forward @ other.T)
-        return cls(*(at.astype(np.int64) for at in common.coords), common.data, forward.sum(axis=1))
+        relation, other = (at.astype(np.int64) for at in common.coords)
+        return cls(relation, other, common.data, forward.sum(axis=1))
 
 
 def with_inverses(graph: Graph, rules: list[InverseRule]) -> Graph:
