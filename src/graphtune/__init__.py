@@ -25,7 +25,9 @@ _HOME = {
     ),
     "graphtune.datasets": ("load_dataset",),
     "graphtune.disk": ("load_graph", "save_graph"),
-    "graphtune.evaluate": ("Evaluation", "choose_operator", "compare", "evaluate_probe"),
+    "graphtune.evaluate": (
+        "Evaluation", "choose_operator", "compare", "compare_ranks", "evaluate_probe", "read_ranks", "write_ranks",
+    ),
     "graphtune.findings": ("Finding", "Report"),
     "graphtune.graph": ("Graph",),
     "graphtune.ids": ("NodeIds",),
@@ -48,7 +50,7 @@ _HOME = {
     "graphtune.store": ("Record", "load", "open_directory", "save"),
     "graphtune.tasks": (
         "CommunityDetection", "LinkPrediction", "NodeClassification", "NodeRegression", "Recommendation",
-        "Shared", "TripleCompletion", "finetune", "pretrain",
+        "Shared", "TripleClassification", "TripleCompletion", "finetune", "pretrain",
     ),
     "graphtune.train.fit": ("Result", "Run", "Training", "fit"),
     "graphtune.train.loggers": ("CSVLogger", "TensorBoardLogger"),

@@ -8,6 +8,7 @@ from graphtune.tasks.ranking import Recommendation
 from graphtune.tasks.run import default_task, finetune, pretrain
 from graphtune.tasks.shared import Shared
 from graphtune.tasks.triples import TripleCompletion
+from graphtune.tasks.truth import TripleClassification
 
 __all__ = [
     "CommunityDetection",
@@ -17,6 +18,7 @@ __all__ = [
     "Recommendation",
     "Shared",
     "Task",
+    "TripleClassification",
     "TripleCompletion",
     "default_task",
     "finetune",
