@@ -22,7 +22,7 @@ from graphtune.evaluate.saved import ranks_table
 from graphtune.evaluate.truth import best_threshold, corrupted, thresholds
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models import ComplEx, DistMult
+from graphtune.models import ComplEx, DistMult, RotatE, TransE
 from graphtune.split import TEST, TRAIN, VALID, given_split
 from graphtune.store import Record, open_directory, save
 from graphtune.tasks import TripleClassification, TripleCompletion
@@ -129,6 +129,28 @@ def test_equal_questions_are_scored_once():
     model = Counted(np.random.default_rng(0).random((ENTITIES, ENTITIES)))
     rank_triples(model, split.test, split.through(TEST))
     assert sorted(asked) == [(0, 0), (1, 3), (2, 3), (3, 3), (3, 4), (4, 0), (4, 1)]
+
+
+@pytest.mark.parametrize(
+    "recipe", [ComplEx(dim=10), TransE(dim=10), RotatE(dim=10)], ids=["ComplEx", "TransE", "RotatE"]
+)
+@pytest.mark.parametrize("entities, asked", [(7, 1), (50, 2), (131, 40)])
+def test_a_model_for_which_all_entities_are_equal_has_the_expected_rank(recipe, entities, asked):
+    """No rounding parts what ties, wherever an entity stands and however many queries are scored together."""
+    rng = np.random.default_rng(entities)
+    head, tail = rng.permutation(entities * entities)[:asked] // entities, rng.integers(0, entities, asked)
+    graph = Graph(
+        np.stack([head, tail]),
+        NodeIds.range(entities),
+        directed=True,
+        relation=np.zeros(asked),
+        relation_ids=NodeIds.of(["r"]),
+    )
+    model = recipe.build(graph)
+    with torch.no_grad():
+        model.encoder.weight.copy_(torch.randn(10, generator=torch.Generator().manual_seed(1)).expand(entities, 10))
+    found = rank_triples(model, graph, graph)
+    np.testing.assert_array_equal(found.rank, (found.candidates + 1) / 2)
 
 
 def test_a_side_must_be_one_of_three():

@@ -10,10 +10,11 @@ from graphtune.estimate.steps import GNNS, gnn_layers, step_bytes
 
 CANDIDATES, WATCHED = 100, 5000  # of link prediction: pairs an edge, and edges that are scored during training
 SCORED = 1 << 26  # numbers of the rows that are scored at once
-QUERIES = {"triples": 512, "events": 1024}  # that are scored at once against every target
+QUERIES = {"triples": 384, "events": 1024}  # that are scored at once against every target
 ALIAS = 48  # bytes an outcome, while the table of a distribution is made
 STATES = {"sgd": 0, "adagrad": 1, "adamw": 2}  # arrays of an optimiser for each array of weights
 WALKERS, CLOSED_FORMS = ("DeepWalk", "Node2Vec"), ("NetMF", "ProNE")
+DISTANCES = ("TransE", "RotatE")
 RELATIONAL = ("ComplEx", "DistMult", "TransE", "RotatE")
 COUNTED_AT_ONCE = 1 << 13  # walks, for the frequencies of nodes
 Stages = dict[str, int]
@@ -168,7 +169,8 @@ def _scores(plan: Plan, size: Size, edges: int) -> int:
     half = plan.options.get("table_dtype") == "bfloat16"
     frozen = 3 * table if half or plan.model in ("LINE", "LightGCN", *GNNS) else 0
     if size.relations:
-        return frozen + 3 * 4 * QUERIES["triples"] * size.nodes
+        rows = 4 * QUERIES["triples"] * size.nodes
+        return frozen + (3 * rows if plan.model in DISTANCES else rows + table)
     if size.targets < size.nodes:
         return frozen + 2 * 4 * QUERIES["events"] * size.targets + 64 * edges
     pairs = CANDIDATES * edges

@@ -5,19 +5,24 @@ Axes: T triples, Q queries (of both sides: 2T, tails, then heads), N entities, R
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 
 from graphtune.check import one_of
+from graphtune.evaluate.groups import distinct
 from graphtune.graph import Graph
+from graphtune.kernels import products
 from graphtune.kernels.ranking import realistic_ranks
 from graphtune.metrics import hits_at, mrr
-from graphtune.models.base import Model
+from graphtune.models.base import Frozen, Model
 
 SIDES = ("both", "head", "tail")
-QUERIES = 512  # scored at once against every entity, of long rows fewer
+QUERIES = 384  # scored at once against every entity, of long rows fewer
 SCORES = 1 << 25  # numbers held at once
 
 
@@ -57,18 +62,17 @@ def rank_triples(model: Model, asked: Graph, known: Graph, side: str = "both") -
     one_of("side", "rank_triples", side, SIDES)
     triple, is_head = _queries(asked.num_edges, side)
     source, relation, answer = (column[triple + is_head * asked.num_edges] for column in both_directions(asked))
-    both, everyone = 2 * asked.num_relations, range(asked.num_nodes)
+    both = 2 * asked.num_relations
     query, row = np.unique(source * both + relation, return_inverse=True)
     by_query = np.argsort(row, kind="stable")
     begins = np.searchsorted(row[by_query], np.arange(len(query) + 1))
-    frozen = model.frozen()
+    scored = _against_all(model.frozen(), asked.num_nodes)
     rank, candidates = np.empty(len(row)), np.empty(len(row))
-    size = max(1, min(QUERIES, SCORES // max(1, asked.num_nodes)))
+    size = _block(asked.num_nodes)
     for begin in range(0, len(query), size):
         block = query[begin : begin + size]
         at = by_query[begins[begin] : begins[begin + len(block)]]
-        scores = frozen.cross(block // both, everyone, block % both)
-        known_ones = answers_of(known, block)
+        scores, known_ones = scored(block // both, block % both), answers_of(known, block)
         rank[at], candidates[at] = realistic_ranks(scores, answer[at], *known_ones, row[at] - begin)
     return TripleRanks(asked, triple, is_head, rank, candidates)
 
@@ -100,8 +104,45 @@ def _known_answers(known: Graph) -> tuple[np.ndarray, np.ndarray]:
     """Sorted query keys (source * 2R + relation) and the answer beside each, each pair once."""
     source, relation, target = both_directions(known)
     query = source * 2 * known.num_relations + relation
-    pairs = np.unique(query * known.num_nodes + target)
+    pairs = distinct(query * known.num_nodes + target)
     return pairs // known.num_nodes, pairs % known.num_nodes
+
+
+def _against_all(frozen: Frozen, nodes: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """What gives the [n, N] scores of [n] sources and [n] relations with all entities, good until the next call.
+
+    Products on the CPU are made by a kernel whose scores tie to the bit where entities are equal.
+    """
+    plain = isinstance(frozen, Frozen) and frozen.directed and frozen.scorer.is_product
+    if not plain or frozen.key.device.type != "cpu" or frozen.key.dtype != torch.float32:
+        return lambda source, relation: frozen.cross(source, range(nodes), relation)
+    keys = products.pack_keys(frozen.key.numpy())
+    size = _block(nodes)
+    held = np.empty((size + products.QUERIES, nodes), dtype=np.float32)
+
+    @torch.no_grad()
+    def scored(source: np.ndarray, relation: np.ndarray) -> np.ndarray:
+        with _one_thread():
+            query = frozen.scorer.query(frozen.z[torch.from_numpy(source)], torch.from_numpy(relation))
+        return products.products(query.float().numpy(), keys, nodes, held)
+
+    return scored
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For small steps of torch between kernels: its other threads would spin meanwhile, for as long as the kernels take."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _block(nodes: int) -> int:
+    """How many queries are scored at once."""
+    return max(1, min(QUERIES, SCORES // max(1, nodes)))
 
 
 def _queries(triples: int, side: str) -> tuple[np.ndarray, np.ndarray]:

@@ -149,8 +149,8 @@ def _select(row, mask, columns, best):  # type: ignore[no-untyped-def]
 def _any_above(values, floor):  # type: ignore[no-untyped-def]
     """Whether a value is above `floor` or NaN; without a branch, so that it compiles to vector code."""
     count = np.int32(0)
-    for value in values:
-        count += np.int32(not value <= floor)
+    for j in range(len(values)):
+        count = np.int32(count + np.int32(not values[j] <= floor))
     return count > 0
 
 
@@ -204,11 +204,14 @@ def _realistic_ranks(begin, end, scores, rows, answer, indptr, known, ranks, can
 
 @njit(cache=True, nogil=True)
 def _compare(row, own):  # type: ignore[no-untyped-def]
+    """How many are greater, equal and less. Sums that are cast back at each step stay as narrow as the scores, without
+    which there is no vector code: 0.6 microseconds for 15,000 instead of 22."""
     greater, equal, less = np.int32(0), np.int32(0), np.int32(0)
-    for value in row:
-        greater += np.int32(value > own)
-        equal += np.int32(value == own)
-        less += np.int32(value < own)
+    for j in range(len(row)):
+        value = row[j]
+        greater = np.int32(greater + np.int32(value > own))
+        equal = np.int32(equal + np.int32(value == own))
+        less = np.int32(less + np.int32(value < own))
     return np.int64(greater), np.int64(equal), np.int64(less)
 
 
