@@ -81,6 +81,6 @@ def relation_categories(train: Graph) -> np.ndarray:
 
 
 def distinct(values: np.ndarray) -> np.ndarray:
-    """Each of `values` once, ascending, as of `np.unique`, which hashes whole numbers and takes up to 60 times as long."""
+    """Each of `values` once, ascending: `np.unique`, which hashes whole numbers, takes up to 60 times as long."""
     ascending = np.sort(values)
     return ascending[np.append(ascending[1:] != ascending[:-1], True)[: len(values)]]

@@ -131,7 +131,7 @@ def _against_all(frozen: Frozen, nodes: int) -> Callable[[np.ndarray, np.ndarray
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """For small steps of torch between kernels: its other threads would spin meanwhile, for as long as the kernels take."""
+    """For small steps of torch between kernels: its other threads would spin while the kernels work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -7,6 +7,7 @@ coordinates. GRAPHTUNE_PLAIN_KERNELS=1 takes plain Numba instead of vector code.
 Axes: n queries, m keys, D dim, G groups of queries, P panels of keys.
 """
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def _vector_tile(typing, query, group, key, panel, out, row, column):
 
         (queries, shape), (keys, _) = start(0, arguments[1]), start(2, arguments[3])
         sums = [[cgutils.alloca_once(builder, FLOATS) for _ in range(KEYS // WIDTH)] for _ in range(QUERIES)]
-        for part in sum(sums, []):
+        for part in chain(*sums):
             builder.store(constant(FLOATS, 0.0), part)
         with cgutils.for_range_slice(builder, INT(0), shape[1], INT(1)) as (d, _):
             numbers = [_lanes(builder, keys, builder.mul(d, INT(KEYS)), w) for w in range(KEYS // WIDTH)]
