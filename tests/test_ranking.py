@@ -67,6 +67,19 @@ def test_realistic_ranks_are_the_slow_ones(problem):
     np.testing.assert_array_equal(counts, expected_counts)
 
 
+@given(problems(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_several_answers_are_ranked_in_one_row(problem, data):
+    scores, sets, _ = problem
+    cells = [(row, column) for row in range(len(scores)) for column in range(scores.shape[1])]
+    pairs = data.draw(st.lists(st.sampled_from(cells), max_size=12)) if cells else []
+    row, answer = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    ranks, counts = realistic_ranks(scores, answer, *csr(sets), row)
+    expected_ranks, expected_counts = slow_ranks(scores[row], answer, [sets[r] for r in row])
+    np.testing.assert_array_equal(ranks, expected_ranks)
+    np.testing.assert_array_equal(counts, expected_counts)
+
+
 @given(problems())
 @settings(max_examples=50, deadline=None)
 def test_ranks_do_not_change_with_the_scale_or_the_order_of_columns(problem):

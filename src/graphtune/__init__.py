@@ -25,7 +25,9 @@ _HOME = {
     ),
     "graphtune.datasets": ("load_dataset",),
     "graphtune.disk": ("load_graph", "save_graph"),
-    "graphtune.evaluate": ("Evaluation", "choose_operator", "compare", "evaluate_probe"),
+    "graphtune.evaluate": (
+        "Evaluation", "choose_operator", "compare", "compare_ranks", "evaluate_probe", "read_ranks", "write_ranks",
+    ),
     "graphtune.findings": ("Finding", "Report"),
     "graphtune.graph": ("Graph",),
     "graphtune.ids": ("NodeIds",),
@@ -49,7 +51,8 @@ _HOME = {
     "graphtune.store": ("Record", "load", "open_directory", "save"),
     "graphtune.tasks": (
         "CommunityDetection", "LinkPrediction", "NodeClassification", "NodeRegression", "Recommendation",
-        "Reliability", "Shared", "TripleCompletion", "calibrate", "finetune", "pretrain", "reliability",
+        "Reliability", "Shared", "TripleClassification", "TripleCompletion", "calibrate", "finetune", "pretrain",
+        "reliability",
     ),
     "graphtune.train.fit": ("Result", "Run", "Training", "fit"),
     "graphtune.train.loggers": ("CSVLogger", "TensorBoardLogger"),

@@ -46,6 +46,7 @@ FORMAT = 1
 CHECKPOINTS, LOGS, REPORT = "checkpoints", "logs", "report"
 PROFILE = "profile.json"  # in LOGS
 ARRAYS = ("edges", "relation", "weight", "time", "labels", "targets")
+OF_SPLIT = ("part", "edge_part", "negatives", "false_valid", "false_test")
 PACKAGES = ("graphtune", "torch", "numpy", "torch-geometric", "scikit-learn")
 
 
@@ -281,7 +282,7 @@ def _save_arrays(graph: Graph, record: Record, path: Path) -> None:
 
 
 def _parts(prefix: str, split: Split) -> dict[str, np.ndarray]:
-    named = {"part": split.part, "edge_part": split.edge_part, "negatives": split.negatives}
+    named = {name: getattr(split, name) for name in OF_SPLIT}
     return {f"{prefix}.{name}": value for name, value in named.items() if value is not None}
 
 

@@ -201,12 +201,36 @@ def finetune(
 @app.command()
 def evaluate(
     directory: o.Directory,
-    task: Annotated[str, typer.Option("--task", help="One of finetune's, or community-detection.")],
+    task: Annotated[
+        str, typer.Option("--task", help="One of finetune's, triple-classification or community-detection.")
+    ],
     labels: o.Labels = None,
     label_type: o.LabelType = "class",
     label_columns: o.LabelColumns = None,
     kind: o.Kind = None,
     part: Annotated[str, typer.Option("--part", help="test or valid.")] = "test",
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="relation,category,side,entities",
+            help="Triples: show metrics by some of these too.",
+            show_default=False,
+        ),
+    ] = None,
+    side: Annotated[
+        str, typer.Option("--side", metavar="head|tail|both", help="Triples: which missing end is asked for.")
+    ] = "both",
+    ranks: Annotated[
+        str | None,
+        typer.Option(
+            "--ranks",
+            metavar="FILE",
+            help="Triples: write the rank of each query there (Parquet), for compare.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: o.Overwrite = False,
     seed: o.Seed = 0,
     set: o.Set = None,
     model: o.Own = None,
@@ -215,12 +239,36 @@ def evaluate(
 ) -> None:
     """Score a saved model on the parts that it did not learn."""
     from graphtune.cli.data import LabelOptions
-    from graphtune.cli.judge import EvaluateOptions, evaluate, show_evaluation
+    from graphtune.cli.judge import EvaluateOptions, evaluate, show_evaluated
 
     about = LabelOptions(labels, label_type, label_columns, kind)
-    asked = EvaluateOptions(directory, task, about, part, seed, tuple(set or ()), model)
+    settings = tuple(set or ())
+    asked = EvaluateOptions(directory, task, about, part, seed, settings, model, by, side, ranks, overwrite)
     talk = Talk(json, quiet)
-    talk.run(lambda: evaluate(asked, talk), show_evaluation)
+    talk.run(lambda: evaluate(asked, talk), show_evaluated)
+
+
+@app.command()
+def compare(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILES...", help="Ranks that `graphtune evaluate --ranks` wrote.")
+    ],
+    metric: Annotated[str, typer.Option("--metric", help="mrr, mean_rank, or hits_ with a number.")] = "mrr",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="FILE",
+            help="Test the others against this; the best unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Tell whether models differ on the same queries, by the ranks of each."""
+    from graphtune.cli.compare import compare, show_comparison
+
+    Talk(json).run(lambda: compare(files, metric, baseline), show_comparison)
 
 
 @app.command()

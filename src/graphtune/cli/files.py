@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from graphtune.check import bad, integer, one_of
 from graphtune.cli.judge import whole_graph
+from graphtune.cli.output import check_file_target
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import lines
 from graphtune.evaluate.communities import combined, kmeans, leiden
@@ -106,22 +106,6 @@ def show_report(result: dict[str, Any]) -> None:
     best = f", best epoch {result['best_epoch']} by {result['monitor']}" if result["monitor"] else ""
     lines(f"The run is {result['state']}: {result['epochs']:,} epochs{best}", f"Saved in {result['file']}")
     lines(*(f"  {picture}" for picture in result["pictures"]))
-
-
-def check_file_target(out: str, who: str, overwrite: bool) -> Path:
-    """The file to write, checked before anything is computed.
-
-    Raises:
-        ArgumentError: it is a directory, it exists (and not `overwrite`), or its directory cannot be written.
-    """
-    path = Path(out)
-    if path.is_dir():
-        raise bad("--out", who, "the name of a file", out, "There is a directory of that name.")
-    if path.exists() and not overwrite:
-        raise bad("--out", who, "a new file", out, "It exists; --overwrite replaces it.")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise bad("--out", who, "a file in a directory that can be written", out)
-    return path
 
 
 def _number_of(graph: Graph, seed: int) -> int:

@@ -9,9 +9,11 @@ import numpy as np
 
 from graphtune.check import bad, one_of
 from graphtune.cli.data import LabelOptions, with_labels
+from graphtune.cli.output import check_file_target
 from graphtune.cli.settings import Settings, nearest, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
-from graphtune.evaluate import Evaluation
+from graphtune.evaluate import Evaluation, write_ranks
+from graphtune.evaluate.ranks import SIDES
 from graphtune.graph import Graph
 from graphtune.split import TEST, VALID, Split, split_nodes
 from graphtune.statistics import Estimate, paired_test
@@ -23,6 +25,7 @@ from graphtune.tasks import (
     NodeRegression,
     Recommendation,
     Task,
+    TripleClassification,
     TripleCompletion,
     default_task,
 )
@@ -31,11 +34,18 @@ EDGE_TASKS: dict[str, Any] = {
     "link-prediction": LinkPrediction,
     "recommendation": Recommendation,
     "triple-completion": TripleCompletion,
+    "triple-classification": TripleClassification,
 }
+TRIPLE_TASKS = (TripleCompletion.name, TripleClassification.name)
 NODE_TASKS: dict[str, Any] = {"node-classification": NodeClassification, "node-regression": NodeRegression}
 TASKS: dict[str, Any] = {**EDGE_TASKS, **NODE_TASKS, "community-detection": CommunityDetection}
 GIVEN = ("split", "data", "seed")  # fields of tasks that are not settings
 PARTS = {"valid": VALID, "test": TEST}
+GROUPS = {
+    TripleCompletion.name: ("relation", "category", "side", "entities"),
+    TripleClassification.name: ("relation", "category"),
+}
+SHOWN_GROUPS = 20
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,10 @@ class EvaluateOptions:
         seed: of the parts of labelled nodes.
         set: settings of the task, as key=value.
         model: the class of a model of one's own.
+        by: what to show the metrics by, names of `GROUPS` with commas between.
+        side: which end of triples is asked: "head", "tail" or "both".
+        ranks: a file to write the rank of each query to.
+        overwrite: replace that file.
     """
 
     directory: str
@@ -59,6 +73,15 @@ class EvaluateOptions:
     seed: int = 0
     set: tuple[str, ...] = ()
     model: str | None = None
+    by: str | None = None
+    side: str = "both"
+    ranks: str | None = None
+    overwrite: bool = False
+
+    @property
+    def groups(self) -> list[str]:
+        """The names in `by`."""
+        return [] if self.by is None else [name.strip() for name in self.by.split(",")]
 
 
 def evaluate(options: EvaluateOptions, talk: Talk) -> dict[str, Any]:
@@ -67,11 +90,17 @@ def evaluate(options: EvaluateOptions, talk: Talk) -> dict[str, Any]:
     task_class = find_task(options.task)
     settings = parse_settings(options.set, "evaluate", {})
     settings.check(task_class, hidden=GIVEN)
+    _check_asked(options)
     stored = open_directory(options.directory, own_recipes(options.model))
     task = make_task(task_class, stored, options.directory, options.labels, options.seed, settings, talk)
-    result = task.evaluate(stored.model, part).as_dict()
+    asked = (options.side,) if options.task == TripleCompletion.name else ()
+    found = task.evaluate(stored.model, part, *asked)
+    if options.ranks is not None:
+        write_ranks(options.ranks, found.ranks)
     model = type(stored.model.recipe).__name__
-    return {"directory": options.directory, "model": model, **result, "task": task.name}
+    groups = {name: _grouped(found, name) for name in options.groups}
+    told = {"task": task.name, "side": options.side if asked else None, "groups": groups, "ranks": options.ranks}
+    return {"directory": options.directory, "model": model, **found.as_dict(), **told}
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -79,6 +108,59 @@ def show_evaluation(result: dict[str, Any]) -> None:
     rows = [[name, *estimate_cells(m)] for name, m in result["metrics"].items()]
     table(f"{result['model']}: {result['task']}, {result['part']} part", ("metric", "value", "95 % interval"), rows)
     lines(*(f"{count:,} {name}" for name, count in result["counts"].items()))
+
+
+def show_evaluated(result: dict[str, Any]) -> None:
+    """Metrics of all queries, then of each group, and where their ranks are."""
+    show_evaluation(result)
+    if result["side"] in ("head", "tail"):
+        lines(f"Only {result['side']}s were asked.")
+    for name, groups in result["groups"].items():
+        _show_groups(name, groups)
+    if result["ranks"] is not None:
+        lines(f"Ranks of the queries saved in {result['ranks']}; `graphtune compare` reads such files.")
+
+
+def _check_asked(options: EvaluateOptions) -> None:
+    """Refuse groups, sides and ranks that the task does not have.
+
+    Raises:
+        ArgumentError: it does not, or the file for the ranks cannot be written.
+    """
+    one_of("--side", "evaluate", options.side, SIDES)
+    completes = options.task == TripleCompletion.name
+    for option, given in (("--side", options.side != "both"), ("--ranks", options.ranks is not None)):
+        if given and not completes:
+            raise bad(option, "evaluate", f"left out but for --task {TripleCompletion.name}", options.task)
+    known = GROUPS.get(options.task)
+    if options.by is not None and known is None:
+        raise bad("--by", "evaluate", f"left out but for {' and '.join(GROUPS)}", options.task)
+    for name in options.groups:
+        one_of("--by", "evaluate", name, known or ())
+    if options.ranks is not None:
+        check_file_target(options.ranks, "evaluate", options.overwrite, "--ranks")
+
+
+def _grouped(found: Evaluation, name: str) -> list[dict[str, Any]]:
+    """Every group with its metrics, the one of most queries first."""
+    sizes = found.groups[name].sizes()
+    groups = found.by(name).items()
+    return [{"group": group, "queries": sizes[group], "metrics": of.as_dict()["metrics"]} for group, of in groups]
+
+
+def _show_groups(name: str, groups: list[dict[str, Any]]) -> None:
+    """The largest groups in a table, and how many more there are; the interval is of the first metric."""
+    shown, others = groups[:SHOWN_GROUPS], groups[SHOWN_GROUPS:]
+    first, *metrics = shown[0]["metrics"] if shown else [""]
+    rows = []
+    for group in shown:
+        cells = {metric: estimate_cells(group["metrics"][metric]) for metric in group["metrics"]}
+        rows.append([group["group"], f"{group['queries']:,}", *cells[first], *(cells[m][0] for m in metrics)])
+    lines("")
+    table(f"By {name}", (name, "queries", first, "95 % interval", *metrics), rows)
+    if others:
+        queries = sum(group["queries"] for group in others)
+        lines(f"{len(others):,} more with {queries:,} queries; --json has all of them.")
 
 
 def estimate_cells(metric: dict[str, Any]) -> tuple[str, str]:
@@ -123,7 +205,8 @@ def make_task(
     if name in EDGE_TASKS:
         if labels.labels is not None:
             raise bad("--labels", "graphtune", f"left out for {name}", labels.labels)
-        return task_class(_edge_split(stored, directory, name), **chosen)
+        seeded = {"seed": seed} if name == TripleClassification.name else {}
+        return task_class(_edge_split(stored, directory, name), **seeded, **chosen)
     if name in NODE_TASKS:
         if name == NodeRegression.name:
             labels = LabelOptions(labels.labels, "target", labels.label_columns, labels.kind)
@@ -148,8 +231,8 @@ def compared(first: Evaluation, second: Evaluation, metric: str) -> dict[str, An
 
 def _edge_split(stored: Stored, directory: str, task: str) -> Split:
     triples = stored.model.graph.relation_ids is not None
-    if triples != (task == TripleCompletion.name):
-        fits = TripleCompletion.name if triples else f"{LinkPrediction.name} or {Recommendation.name}"
+    if triples != (task in TRIPLE_TASKS):
+        fits = " or ".join(TRIPLE_TASKS) if triples else f"{LinkPrediction.name} or {Recommendation.name}"
         what = "triples" if triples else "edges without relations"
         raise bad("--task", "graphtune", f"{fits} for the {what} of {directory}", task)
     split = stored.record.split

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -119,6 +120,22 @@ def check_out(options: OutOptions, who: str) -> Path:
         fix = "--resume goes on with it, --overwrite begins anew."
         raise bad("--out", who, "a new or empty directory", str(out), f"It holds an unfinished run; {fix}")
     return out
+
+
+def check_file_target(out: str, who: str, overwrite: bool, option: str = "--out") -> Path:
+    """The file to write, checked before anything is computed.
+
+    Raises:
+        ArgumentError: it is a directory, it exists (and not `overwrite`), or its directory cannot be written.
+    """
+    path = Path(out)
+    if path.is_dir():
+        raise bad(option, who, "the name of a file", out, "There is a directory of that name.")
+    if path.exists() and not overwrite:
+        raise bad(option, who, "a new file", out, "It exists; --overwrite replaces it.")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise bad(option, who, "a file in a directory that can be written", out)
+    return path
 
 
 def is_unfinished(out: str | Path) -> bool:

@@ -9,7 +9,7 @@ import io
 import pickle
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,21 @@ def _triples(name: str, files: tuple[Path, ...]) -> Loaded:
         graph, more = read_texts(files[3], graph, header=False)
         report = _both(report, more)
     return graph, given_split(graph, part, "edge"), report
+
+
+def _codex(name: str, files: tuple[Path, ...]) -> Loaded:
+    """train, valid and test, and false triples of valid and test that people have checked."""
+    graph, split, report = _triples(name, files[:3])
+    assert split is not None
+    false_valid, false_test = (_false_triples(file, graph) for file in files[3:])
+    return graph, replace(split, false_valid=false_valid, false_test=false_test), report
+
+
+def _false_triples(file: Path, graph: Graph) -> np.ndarray:
+    """[3, M] head, tail and relation of triples whose entities and relations are all of `graph`."""
+    assert graph.relation_ids is not None
+    head, relation, tail = pl.read_csv(file, separator="\t", has_header=False).get_columns()
+    return np.stack([graph.ids.index(head), graph.ids.index(tail), graph.relation_ids.index(relation)])
 
 
 def _gowalla(name: str, files: tuple[Path, ...]) -> Loaded:
@@ -267,7 +282,7 @@ LOADERS: dict[str, Loader] = {
     "polbooks": _polbooks,
     "fb15k-237": _triples,
     "wn18rr": _triples,
-    "codex-s": _triples,
+    "codex-s": _codex,
     "umls": _triples,
     "kinship": _triples,
     "nations": _triples,

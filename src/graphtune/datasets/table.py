@@ -253,6 +253,16 @@ _TABLE = (
                 "27127fcb34688c4778e88a39ef3c9b540807da846021e9d9685660ac1838aca1",
                 CODEX + "test.txt",
             ),
+            File(
+                "kg/CoDEx-S/valid_negatives.txt",
+                "c1d84860d6ee786419f1f118d0e9479c6614283b3e267afc158734389036901f",
+                CODEX + "valid_negatives.txt",
+            ),
+            File(
+                "kg/CoDEx-S/test_negatives.txt",
+                "d3fb32c41f3be26d09484ace571965806f1ade0ca712551b0de684c283cdbb22",
+                CODEX + "test_negatives.txt",
+            ),
         ),
     ),
     DatasetInfo(

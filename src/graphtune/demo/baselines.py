@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from graphtune.evaluate.nodes import classes_evaluation
+from graphtune.evaluate.ranks import both_directions
 from graphtune.evaluate.result import Evaluation
-from graphtune.evaluate.triples import both_directions
 from graphtune.graph import Graph
 from graphtune.split import Split
 

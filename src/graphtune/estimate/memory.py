@@ -12,7 +12,8 @@ from graphtune.estimate.triples import RELATIONAL, scorer_bytes
 
 CANDIDATES, WATCHED = 100, 5000  # of link prediction: pairs an edge, and edges that are scored during training
 SCORED = 1 << 26  # numbers of the rows that are scored at once
-QUERIES = {"triples": 512, "events": 1024}  # that are scored at once against every target
+QUERIES = {"triples": 384, "events": 1024}  # that are scored at once against every target
+DISTANCES = ("TransE", "RotatE")
 ALIAS = 48  # bytes an outcome, while the table of a distribution is made
 STATES = {"sgd": 0, "adagrad": 1, "adamw": 2}  # arrays of an optimiser for each array of weights
 WALKERS, CLOSED_FORMS = ("DeepWalk", "Node2Vec"), ("NetMF", "ProNE")
@@ -176,7 +177,8 @@ def _scores(plan: Plan, size: Size, edges: int) -> int:
     frozen = 3 * table if half or plan.model in ("LINE", "LightGCN", *GNNS, *RELATIONAL_GNNS) else 0
     frozen += table if plan.model in ("ConvE", "SimplE") else 0  # whose keys are not rows of a table
     if size.relations:
-        return frozen + 3 * 4 * QUERIES["triples"] * size.nodes
+        rows = 4 * QUERIES["triples"] * size.nodes
+        return frozen + (3 * rows if plan.model in DISTANCES else rows + table)
     if size.targets < size.nodes:
         return frozen + 2 * 4 * QUERIES["events"] * size.targets + 64 * edges
     pairs = CANDIDATES * edges

@@ -6,18 +6,24 @@ from graphtune.evaluate.nodes import evaluate_classes, evaluate_values
 from graphtune.evaluate.operators import LinkProbe, choose_operator, evaluate_probe
 from graphtune.evaluate.ranking import evaluate_recommendations
 from graphtune.evaluate.result import Evaluation, compare
+from graphtune.evaluate.saved import compare_ranks, read_ranks, write_ranks
 from graphtune.evaluate.triples import evaluate_triples
+from graphtune.evaluate.truth import evaluate_truth
 
 __all__ = [
     "Evaluation",
     "LinkProbe",
     "choose_operator",
     "compare",
+    "compare_ranks",
     "evaluate_classes",
     "evaluate_communities",
     "evaluate_links",
     "evaluate_probe",
     "evaluate_recommendations",
     "evaluate_triples",
+    "evaluate_truth",
     "evaluate_values",
+    "read_ranks",
+    "write_ranks",
 ]

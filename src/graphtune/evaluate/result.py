@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from graphtune import statistics
-from graphtune.check import bad
+from graphtune.check import bad, one_of
+from graphtune.evaluate.groups import Groups
+from graphtune.evaluate.ranks import TripleRanks
 from graphtune.statistics import Comparison, Estimate, bootstrap_interval, bootstrap_statistic
 
 PARTS = ("train", "valid", "test")
@@ -43,6 +45,8 @@ class Evaluation:
         per_query: [Q] scores whose means are metrics; NaN for a query without an answer.
         pooled: the other metrics.
         counts: queries, skipped ones, unseen entities and the like.
+        groups: what the queries are grouped by.
+        ranks: the ranks and what was asked, of a knowledge graph.
     """
 
     task: str
@@ -50,6 +54,8 @@ class Evaluation:
     per_query: dict[str, np.ndarray]
     pooled: dict[str, Pooled] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    groups: dict[str, Groups] = field(default_factory=dict)
+    ranks: TripleRanks | None = None
 
     def __getitem__(self, metric: str) -> float:
         return self.means()[metric]
@@ -66,6 +72,34 @@ class Evaluation:
         for name, p in self.pooled.items():
             estimates[name] = bootstrap_statistic(p.statistic, p.arrays, p.together, resamples=RESAMPLES)
         return estimates
+
+    def by(self, name: str) -> dict[Any, Evaluation]:
+        """The queries of each group for themselves, the group with the most queries first.
+
+        A pooled metric that takes no row per query is left out.
+
+        Args:
+            name: what to group by, one of `groups`.
+
+        Raises:
+            ArgumentError: there are no groups of that name.
+
+        Example:
+            >>> colours = Groups(("red", "blue"), np.array([0, 1, 1]))
+            >>> found = Evaluation("task", "test", {"hit": np.array([1.0, 0.0, 1.0])}, groups={"colour": colours})
+            >>> {colour: of["hit"] for colour, of in found.by("colour").items()}
+            {'blue': 0.5, 'red': 1.0}
+        """
+        groups = self.groups[one_of("name", "Evaluation.by", name, self.groups)]
+        return {group: self._take(groups.of == groups.names.index(group)) for group in groups.sizes()}
+
+    def _take(self, which: np.ndarray) -> Evaluation:
+        """The evaluation of the queries that a mask selects."""
+        per_query = {name: scores[which] for name, scores in self.per_query.items()}
+        together = {name: p for name, p in self.pooled.items() if p.together}
+        pooled = {name: Pooled(p.statistic, tuple(a[which] for a in p.arrays)) for name, p in together.items()}
+        groups = {name: groups.take(which) for name, groups in self.groups.items()}
+        return Evaluation(self.task, self.part, per_query, pooled, {"queries": int(which.sum())}, groups)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the per-query scores, as JSON can say it."""

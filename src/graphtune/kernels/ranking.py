@@ -50,9 +50,13 @@ def top_k(
 
 
 def realistic_ranks(
-    scores: np.ndarray, answer: np.ndarray, known_indptr: np.ndarray, known_indices: np.ndarray
+    scores: np.ndarray,
+    answer: np.ndarray,
+    known_indptr: np.ndarray,
+    known_indices: np.ndarray,
+    row: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Filtered realistic rank of each query's answer among the columns.
+    """Filtered realistic rank of each answer among the columns of its row.
 
     Known columns other than the answer are left out. The rank is 1 + #greater + #equal / 2, the mean of the
     optimistic and the pessimistic rank over the rest (Berrendorf et al. 2020, "On the ambiguity of rank-based
@@ -60,26 +64,28 @@ def realistic_ranks(
 
     Args:
         scores: [Q, N] float32.
-        answer: [Q] the column whose rank is asked.
-        known_indptr: [Q + 1] where the known columns of each query begin.
+        answer: [A] the column whose rank is asked.
+        known_indptr: [Q + 1] where the known columns of each row begin.
         known_indices: the known columns; the answer may be among them.
+        row: [A] the row of scores that each answer is ranked in; row i for answer i, with A = Q, where None.
 
     Returns:
-        [Q] float64 ranks (multiples of 1/2, from 1), and [Q] int64 the columns ranked, the answer included.
+        [A] float64 ranks (multiples of 1/2, from 1), and [A] int64 the columns ranked, the answer included.
 
     Raises:
         ArgumentError: wrong types, shapes or columns, or a score that is NaN.
     """
     scores = _check_scores("realistic_ranks", scores)
     answer = _check_columns("answer", "realistic_ranks", answer, scores.shape[1])
-    if len(answer) != len(scores):
-        raise bad("answer", "realistic_ranks", f"one column per query, {len(scores)} in all", len(answer))
+    rows = np.arange(len(scores)) if row is None else _check_columns("row", "realistic_ranks", row, len(scores))
+    if len(answer) != len(rows):
+        raise bad("answer", "realistic_ranks", f"one column per query, {len(rows)} in all", len(answer))
     indptr, known = _check_sets("known", "realistic_ranks", known_indptr, known_indices, scores)
-    ranks = np.empty(len(scores), dtype=np.float64)
-    candidates = np.empty(len(scores), dtype=np.int64)
+    ranks = np.empty(len(rows), dtype=np.float64)
+    candidates = np.empty(len(rows), dtype=np.int64)
     has_nan = np.zeros(len(scores), dtype=np.bool_)
-    arguments = scores, answer, indptr, known, ranks, candidates, has_nan
-    in_blocks(_realistic_ranks, len(scores), *arguments, block=QUERIES_A_BLOCK)
+    arguments = scores, rows, answer, indptr, known, ranks, candidates, has_nan
+    in_blocks(_realistic_ranks, len(rows), *arguments, block=QUERIES_A_BLOCK)
     _refuse_nan("realistic_ranks", scores, has_nan)
     return ranks, candidates
 
@@ -143,8 +149,8 @@ def _select(row, mask, columns, best):  # type: ignore[no-untyped-def]
 def _any_above(values, floor):  # type: ignore[no-untyped-def]
     """Whether a value is above `floor` or NaN; without a branch, so that it compiles to vector code."""
     count = np.int32(0)
-    for value in values:
-        count += np.int32(not value <= floor)
+    for j in range(len(values)):
+        count = np.int32(count + np.int32(not values[j] <= floor))
     return count > 0
 
 
@@ -177,30 +183,35 @@ def _worse(column, score, other_column, other_score):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)
-def _realistic_ranks(begin, end, scores, answer, indptr, known, ranks, candidates, has_nan):  # type: ignore[no-untyped-def]
-    for q in range(begin, end):
+def _realistic_ranks(begin, end, scores, rows, answer, indptr, known, ranks, candidates, has_nan):  # type: ignore[no-untyped-def]
+    for a in range(begin, end):
+        q = rows[a]
         row = scores[q]
-        own = row[answer[q]]
+        own = row[answer[a]]
         greater, equal, less = _compare(row, own)
-        has_nan[q] = greater + equal + less < len(row)
+        if greater + equal + less < len(row):
+            has_nan[q] = True  # all that rank in this row write the same
         others = len(row) - 1
         equal -= 1
         for column in known[indptr[q] : indptr[q + 1]]:
-            if column != answer[q]:
+            if column != answer[a]:
                 others -= 1
                 greater -= row[column] > own
                 equal -= row[column] == own
-        ranks[q] = 1 + greater + 0.5 * equal
-        candidates[q] = others + 1
+        ranks[a] = 1 + greater + 0.5 * equal
+        candidates[a] = others + 1
 
 
 @njit(cache=True, nogil=True)
 def _compare(row, own):  # type: ignore[no-untyped-def]
+    """How many are greater, equal and less. Sums that are cast back at each step stay as narrow as the scores, without
+    which there is no vector code: 0.6 microseconds for 15,000 instead of 22."""
     greater, equal, less = np.int32(0), np.int32(0), np.int32(0)
-    for value in row:
-        greater += np.int32(value > own)
-        equal += np.int32(value == own)
-        less += np.int32(value < own)
+    for j in range(len(row)):
+        value = row[j]
+        greater = np.int32(greater + np.int32(value > own))
+        equal = np.int32(equal + np.int32(value == own))
+        less = np.int32(less + np.int32(value < own))
     return np.int64(greater), np.int64(equal), np.int64(less)
 
 

@@ -36,6 +36,8 @@ class Split:
         edge_part: [E] uint8, for nodes that are unseen in training ("inductive"): the part with which each
             edge arrives. Without it a node split shows every edge from the start.
         negatives: [2, M] fixed training negatives (source, target), or [3, M] with the relation as third row.
+        false_valid: [3, M] false triples (head, tail, relation) to tell those of validation from, or None.
+        false_test: the same of test.
         seed: of the maker; None for a split that was given.
         ratios: of train, validation and test; None for a split that was given.
     """
@@ -46,6 +48,8 @@ class Split:
     part: np.ndarray
     edge_part: np.ndarray | None = None
     negatives: np.ndarray | None = None
+    false_valid: np.ndarray | None = None
+    false_test: np.ndarray | None = None
     seed: int | None = None
     ratios: tuple[float, float, float] | None = None
 
@@ -61,8 +65,9 @@ class Split:
             object.__setattr__(self, "edge_part", _checked("edge_part", self.edge_part, graph.num_edges))
         if (self.edge_part is None) == (self.kind == "inductive"):
             raise bad("edge_part", "Split", "given exactly for the kind 'inductive'", self.kind)
-        if self.negatives is not None:
-            object.__setattr__(self, "negatives", _checked_negatives(self.negatives, graph))
+        for name in ("negatives", "false_valid", "false_test"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _checked_negatives(name, getattr(self, name), graph))
 
     @cached_property
     def train(self) -> Graph:
@@ -226,12 +231,12 @@ def _checked(name: str, part: np.ndarray, length: int) -> np.ndarray:
     return part
 
 
-def _checked_negatives(negatives: np.ndarray, graph: Graph) -> np.ndarray:
+def _checked_negatives(name: str, negatives: np.ndarray, graph: Graph) -> np.ndarray:
     """`negatives` as int64 with a row for each column of an edge."""
     negatives = np.asarray(negatives)
     rows = 2 if graph.relation is None else 3
     if negatives.ndim != 2 or len(negatives) != rows or negatives.dtype.kind not in "iu":
-        raise bad("negatives", "Split", f"integers [{rows}, M]", f"{negatives.dtype} {negatives.shape}")
+        raise bad(name, "Split", f"integers [{rows}, M]", f"{negatives.dtype} {negatives.shape}")
     return negatives.astype(np.int64)
 
 

@@ -9,6 +9,7 @@ from graphtune.tasks.ranking import Recommendation
 from graphtune.tasks.run import default_task, finetune, pretrain
 from graphtune.tasks.shared import Shared
 from graphtune.tasks.triples import TripleCompletion
+from graphtune.tasks.truth import TripleClassification
 
 __all__ = [
     "CommunityDetection",
@@ -19,6 +20,7 @@ __all__ = [
     "Reliability",
     "Shared",
     "Task",
+    "TripleClassification",
     "TripleCompletion",
     "calibrate",
     "can_calibrate",

@@ -89,9 +89,10 @@ class TripleCompletion(EdgeSamples):
         sampler, objective = self._weighed(sampler), self._hardened(objective)
         return Training(self.name, sampler, objective, self.validate, self.monitor)
 
-    def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
+    def evaluate(self, model: Model, part: int = TEST, side: str = "both") -> Evaluation:
+        """Ranks of the missing tails, of the missing heads, or of both; see `evaluate_triples`."""
         refuse_seen(model, self.split)
-        return evaluate_triples(model, self.split, part)
+        return evaluate_triples(model, self.split, part, side)
 
     def defaults(self) -> TrainConfig:
         return TrainConfig(
