@@ -126,13 +126,13 @@ def test_what_is_known_of_nodes_goes_along():
     "more, message",
     [
         (facts([("x", "hates", "a")]), r"relations that the model knows, such as 'knows'. Got \['hates'\]"),
-        (facts([("x", "likes", "y")]), "about nodes that the model knows, too.*Ids of the model look like 'a', 'b', 'c'"),
+        (facts([("x", "likes", "y")]), "about nodes that the model knows, too.*look like 'a', 'b', 'c'"),
         (facts([("a", "likes", "c")]), "about a node that the model does not know. Got '2 nodes, all known'"),
         (gt.Graph(np.array([[0], [1]]), gt.NodeIds.of(["x", "a"]), directed=True), "with relations"),
         (facts([("x", "likes", "a")]).replace(directed=False), "directed, as the graph of the model"),
         (facts([("x", "likes", "a")]).replace(weight=np.ones(1)), "without weights"),
         (facts([("x", "likes", "a")]).replace(features=np.ones((2, 1))), "without features"),
-        (facts([("x", "likes", "a")]).replace(ids=gt.NodeIds.of(["x"], ["a"], kinds=("user", "item"))), "of the kinds node"),
+        (facts([("x", "likes", "a")]).replace(ids=gt.NodeIds.of(["x"], ["a"], kinds=("user", "item"))), "kinds node"),
     ],
 )  # fmt: skip
 def test_refusals(more, message):

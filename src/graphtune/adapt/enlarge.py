@@ -131,7 +131,7 @@ def _joined_ids(ours: NodeIds, theirs: NodeIds) -> tuple[NodeIds, np.ndarray, np
 def _placed(
     ours: NodeIds, theirs: NodeIds, found: np.ndarray, blocks: list[tuple[pa.Array, pa.Array]]
 ) -> tuple[NodeIds, np.ndarray, np.ndarray]:
-    """The joined ids and both kinds of rows in them; `found` has rows of ours, or -1, -2, ... for new ones of a kind."""
+    """The joined ids and the rows of both in them; `found` has rows of ours, and -1, -2, ... for new ids of a kind."""
     ids = NodeIds(tuple(pa.concat_arrays([block, fresh]) for block, fresh in blocks), ours.kinds)
     moved = ids.starts[:-1] - ours.starts[:-1]  # a block begins later for the new nodes of those before it
     rows = np.arange(len(ours)) + moved[ours.kinds_of(np.arange(len(ours)))]

@@ -63,8 +63,8 @@ def rounds_from(edges: np.ndarray, new: np.ndarray) -> np.ndarray:
 def _row_map(model: Model, kind: int, counts: np.ndarray) -> RowMap:
     """From what edges say of nodes of a kind to their rows, by the nodes that the model has.
 
-    They are told as little as new ones are: each has as many hints left, at random, as one of `counts`. Of many hints the
-    mean is surer, and its map would make too much of a few.
+    They are told as little as new ones are: each keeps as many hints, at random, as one of `counts` says. The mean of
+    many hints is surer, and its map would make too much of a few.
     """
     graph, (first, end) = model.graph, model.ids.starts[kind : kind + 2]
     hints = hints_of(graph, model.scorer)

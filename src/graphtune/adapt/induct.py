@@ -20,8 +20,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import ClosedForm, Model
 from graphtune.train.fit import Run, Training, fit
 
-
-REPLAY = 5  # edges of other nodes for each of new ones
+REPLAY = 1
 RATE = 0.3
 
 
@@ -71,42 +70,47 @@ class Extended:
 
 
 def add_nodes(
-    model: Model, facts: Graph, epochs: int = 0, config: TrainConfig | None = None, run: Run = Run(quiet=True)
+    model: Model,
+    facts: Graph,
+    epochs: int = 0,
+    replay: int = REPLAY,
+    config: TrainConfig | None = None,
+    run: Run = Run(),
 ) -> Extended:
     """A model with rows for new nodes, from a few edges each; all that it had keeps its bits.
 
     A new node starts at what its edges say: the mean of the queries that it should answer, such as h + r of TransE, is
-    mapped to a row as the rows of the model are mapped to best (see `fit_rows`). Nodes that are joined to new ones alone
-    follow in rounds outwards. An encoder that passes messages has embeddings of old nodes change with their new edges;
-    one without tables needs nothing but its features.
+    mapped to a row as those of the model are mapped to theirs best (see `fit_rows`). Nodes that are joined to new ones
+    alone follow in rounds outwards. Where an encoder passes messages, embeddings of old nodes change with their new
+    edges, while all weights stay; one without a table of nodes needs no more than the features of the new ones.
 
-    With `epochs` the new rows are then trained by the pretraining of the recipe, on the edges of the new nodes and, so
-    that they do not answer what others should, `REPLAY` times as many of the others. All else is held.
+    With `epochs` the new rows are then trained as the recipe pretrains, on their own edges and on some of the others,
+    which tell what new nodes do not answer. All else is held.
 
     Args:
         model: trained; left as it is.
-        facts: new edges under the user's ids, of which some are known to the model and some are not; relations are known.
+        facts: new edges under the user's ids, some of nodes that the model knows; of relations that it knows.
         epochs: of training; 0 for the closed form alone.
-        config: how to train, its own epochs aside; that of the recipe, at a third of its rate, where None.
+        replay: edges of old nodes for each of new ones; the more, the less new nodes are given as answers.
+        config: how to train, its own epochs aside; as the recipe does, at a third of its rate, where None.
         run: progress of the training.
 
     Raises:
-        ArgumentError: a relation is unknown, no node or every node is known, ids, weights, times or features do not fit,
-            or there is nothing to train.
+        ArgumentError: a relation is unknown, no node or every node is known, ids, weights, times or features do not
+            fit, or there is nothing to train.
         TrainingError: the loss is no longer finite.
     """
-    integer("epochs", WHO, epochs, 0)
-    return extend(model, enlarge(model.graph, facts), epochs, config, run)
+    return extend(model, enlarge(model.graph, facts), epochs, replay, config, run)
 
 
-def extend(
-    model: Model, found: Enlarged, epochs: int = 0, config: TrainConfig | None = None, run: Run = Run(quiet=True)
-) -> Extended:
+def extend(model: Model, found: Enlarged, epochs: int, replay: int, config: TrainConfig | None, run: Run) -> Extended:
     """`add_nodes` over a graph that has grown already; arguments and errors as there."""
+    integer("epochs", WHO, epochs, 0)
+    integer("replay", WHO, replay, 0)
     bigger = carried(model, found)
     untold = fill_rows(model, bigger, found)
     if epochs:
-        _train(bigger, found, replace(config or usual_training(model), epochs=epochs), run)
+        _train(bigger, found, replay, replace(config or usual_training(model), epochs=epochs), run)
     bigger.eval()
     return Extended(bigger, _report(found, untold))
 
@@ -144,7 +148,7 @@ def usual_training(model: Model) -> TrainConfig:
     return replace(own, lr=RATE * own.lr, schedule="constant", patience=0)
 
 
-def _train(bigger: Model, found: Enlarged, config: TrainConfig, run: Run) -> None:
+def _train(bigger: Model, found: Enlarged, replay: int, config: TrainConfig, run: Run) -> None:
     """Train the new rows in place; all other weights keep their bits."""
     recipe, tables = bigger.recipe, bigger.table_parameters()
     if isinstance(recipe, ClosedForm):
@@ -155,16 +159,16 @@ def _train(bigger: Model, found: Enlarged, config: TrainConfig, run: Run) -> Non
         raise bad("epochs", WHO, "0 where no new node has an edge", config.epochs)
     others = [name for name, _ in bigger.named_parameters() if name not in tables]
     config = replace(config, freeze=",".join(filter(None, [*others, config.freeze])))
-    sampler, objective = recipe.pretraining(_lesson(found, config.seed), config)
+    sampler, objective = recipe.pretraining(_lesson(found, replay, config.seed), config)
     fit(bigger, Training("New nodes", sampler, objective, fixed=found.rows), config, run)
 
 
-def _lesson(found: Enlarged, seed: int) -> Graph:
-    """The edges of new nodes, and `REPLAY` times as many of the others."""
+def _lesson(found: Enlarged, replay: int, seed: int) -> Graph:
+    """The edges of new nodes, and `replay` times as many of the others."""
     graph = found.graph
     mine = found.new[graph.edges].any(axis=0)
     others = np.flatnonzero(~mine)
-    size = min(len(others), REPLAY * int(mine.sum()))
+    size = min(len(others), replay * int(mine.sum()))
     mine[np.random.default_rng(seed).choice(others, size, replace=False)] = True
     return graph.take_edges(mine)
 

@@ -37,13 +37,12 @@ class RowMap:
 def fit_rows(told: np.ndarray, rows: np.ndarray, block: int, widths: Sequence[int], ridge: float = RIDGE) -> RowMap:
     """The map that comes nearest to the rows, held to one that only scales.
 
-    First each table gets the multiples of the vectors it is told, of those as wide as it is, that have the least squared
-    error: rows of TransE are the mean of h + r, nearly once. What is left is mapped by the W with the least squared error
-    and ridge * s |W|^2, where s is the sum of squares of a number that is told, on average over the K. All numbers are
-    less their means.
+    First each table gets those multiples of the vectors of its width that have the least squared error: rows of TransE
+    are nearly the mean of h + r. What is left is mapped by the W with the least squared error and ridge * s |W|^2,
+    with s the sum of squares of a number that is told, on average over the K. All numbers are less their means.
 
-    It is what a la carte embedding (Khodak et al., 2018) does for words, with queries in place of contexts and W held to
-    a multiple of 1 in place of 0. The same bits on any number of processors.
+    It is what a la carte embedding (Khodak et al., 2018) does for words, with queries for contexts and W held to a
+    multiple of 1 instead of 0. The same bits on any number of processors.
 
     Args:
         told: [n, K] what the nodes are told: vectors of `block` numbers side by side.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from graphtune.adapt.divided import divided, divided_nodes
 from graphtune.adapt.enlarge import enlarge
-from graphtune.adapt.induct import Extended, extend, usual_training
+from graphtune.adapt.induct import REPLAY, Extended, extend, usual_training
 from graphtune.check import bad
 from graphtune.cli.data import DataOptions, read_data
 from graphtune.cli.settings import Settings, own_recipes, parse_settings
@@ -111,6 +110,6 @@ def _extended(stored: Stored, facts: Graph, settings: Settings, run: Run) -> tup
         seen = enlarge(model.graph, facts)
     else:
         split, seen = divided(split, enlarge(split.graph, facts))
-    found = extend(model, seen, epochs, config, run)
+    found = extend(model, seen, epochs, REPLAY, config, run)
     of_nodes = {name: divided_nodes(nodes, found.model.graph, seen) for name, nodes in record.node_splits.items()}
     return found, replace(record, split=split, metrics={}, node_splits=of_nodes)

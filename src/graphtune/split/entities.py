@@ -101,9 +101,9 @@ class EntitySplit:
 def split_entities(graph: Graph, ratios: Ratios = RATIOS, support: int = SUPPORT, seed: int = 0) -> EntitySplit:
     """Entities at random, those of validation and test new: seen in training with no edge of theirs.
 
-    Of each new entity `support` edges to seen entities are told when it comes, one less where it has no more than that;
+    Of each new entity `support` edges to seen ones are told when it comes, one less where it has no more than that;
     the others are asked for, in validation or test as the entity is. Edges that say the same thing stay together, as in
-    `split_triples`, and count once. It is the setting of Hamaguchi et al. (2017): new entities with edges to known ones.
+    `split_triples`, and count once. The setting is that of Hamaguchi et al. (2017): new entities next to known ones.
 
     Args:
         graph: triples or other edges, of one kind of node.
