@@ -36,11 +36,11 @@ def fill_rows(model: Model, bigger: Model, found: Enlarged) -> np.ndarray:
         return rounds < 0
     kinds = graph.ids.kinds_of(np.arange(len(new)))
     hints, apart = hints_of(graph.take_edges(found.added), model.scorer), two_sided(graph, model.scorer)
-    counts = np.bincount(hints.owner[rounds[hints.other] >= 0], minlength=len(new))
+    hints = hints.take((rounds[hints.owner] > 0) & (rounds[hints.other] == rounds[hints.owner] - 1))
+    counts = np.bincount(hints.owner, minlength=len(new))
     maps = {int(kind): _row_map(model, int(kind), counts[new & (kinds == kind)]) for kind in np.unique(kinds[new])}
     for number in range(1, int(rounds.max()) + 1):
-        tellers = hints.take((rounds[hints.owner] == number) & (rounds[hints.other] == number - 1))
-        told = mean_hints(bigger.frozen(), tellers, len(new), apart)
+        told = mean_hints(bigger.frozen(), hints.take(rounds[hints.owner] == number), len(new), apart)
         for kind, row_map in maps.items():
             nodes = np.flatnonzero((rounds == number) & (kinds == kind))
             _put(tables, nodes, row_map(told[nodes]))
@@ -70,6 +70,7 @@ def _row_map(model: Model, kind: int, counts: np.ndarray) -> RowMap:
     hints = hints_of(graph, model.scorer)
     owners = np.unique(hints.owner)
     owners = owners[(owners >= first) & (owners < end)]
+    owners = owners if len(owners) else np.arange(first, end)
     owners = owners[np.linspace(0, len(owners) - 1, min(len(owners), FITTED)).astype(np.int64)]
     some = hints.take(np.isin(hints.owner, owners))
     if counts.any():
