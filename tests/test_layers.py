@@ -16,7 +16,7 @@ LAYERS = (
     ("io", "models"),
     ("vectors",),
     ("datasets", "evaluate", "start", "train", "store"),
-    ("tasks", "testing"),
+    ("adapt", "tasks", "testing"),
     ("demo", "reporting"),
     ("cli",),
     ("__main__",),

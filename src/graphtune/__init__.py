@@ -17,6 +17,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "graphtune.adapt": ("Extended", "NewNodes", "add_nodes"),
     "graphtune.check": ("ArgumentError", "DataError", "GraphtuneError", "LeakError"),
     "graphtune.cleaning": ("Cleaning", "clean"),
     "graphtune.config": ("TrainConfig",),
@@ -42,8 +43,9 @@ _HOME = {
     ),
     "graphtune.reporting": ("report",),
     "graphtune.split": (
-        "RelationPattern", "RelationPatterns", "Split", "audit_together", "given_split", "relation_patterns",
-        "split_edges", "split_inductive", "split_interactions", "split_nodes", "split_triples",
+        "EntitySplit", "RelationPattern", "RelationPatterns", "Split", "audit_together", "given_split",
+        "relation_patterns", "split_edges", "split_entities", "split_inductive", "split_interactions", "split_nodes",
+        "split_triples",
     ),
     "graphtune.start": (
         "StartReport", "randomise", "start_from", "start_from_closed_form", "start_from_model", "start_from_state",

@@ -199,6 +199,39 @@ def finetune(
 
 
 @app.command()
+def extend(
+    directory: o.Directory,
+    facts: Annotated[str, typer.Argument(metavar="FACTS", help="A file of new edges, of the kind that DIR learned.")],
+    out: o.Out,
+    events: o.Events = None,
+    columns: o.Columns = None,
+    weight: o.Weight = None,
+    time: o.Time = None,
+    delimiter: o.Delimiter = None,
+    header: o.Header = None,
+    features: o.Features = None,
+    strict: o.Strict = False,
+    seed: o.Seed = 0,
+    set: o.Set = None,
+    model: o.Own = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+) -> None:
+    """Give rows to nodes that came after training, from a few edges each; all other rows stay as they are."""
+    from graphtune.cli.data import DataOptions
+    from graphtune.cli.extend import ExtendOptions, extend_directory, show_extension
+
+    read = DataOptions(
+        facts, events=events, columns=columns, weight=weight, time=time, delimiter=delimiter, header=header,
+        features=features, strict=strict,
+    )  # fmt: skip
+    asked = ExtendOptions(directory, read, out, overwrite, seed, tuple(set or ()), model)
+    talk = Talk(json, quiet)
+    talk.run(lambda: extend_directory(asked, talk), show_extension)
+
+
+@app.command()
 def evaluate(
     directory: o.Directory,
     task: Annotated[

@@ -4,6 +4,7 @@ Every maker is seeded and deals 7:2:1 by default. `Split.audit` finds and names 
 """
 
 from graphtune.split.edges import split_edges, split_interactions, split_triples
+from graphtune.split.entities import EntitySplit, split_entities
 from graphtune.split.inverse import InverseRule, inverse_rules, with_inverses
 from graphtune.split.nodes import split_inductive, split_nodes
 from graphtune.split.parts import RATIOS, TEST, TRAIN, UNUSED, VALID, Split, given_split
@@ -16,6 +17,7 @@ __all__ = [
     "TRAIN",
     "UNUSED",
     "VALID",
+    "EntitySplit",
     "InverseRule",
     "RelationPattern",
     "RelationPatterns",
@@ -25,6 +27,7 @@ __all__ = [
     "inverse_rules",
     "relation_patterns",
     "split_edges",
+    "split_entities",
     "split_inductive",
     "split_interactions",
     "split_nodes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 from graphtune.check import bad, integer, one_of
 from graphtune.graph import Graph
@@ -14,9 +14,8 @@ from graphtune.split.keys import (
     TRAIN,
     VALID,
     edge_key,
+    fact_key,
     group_by,
-    linked_relations,
-    pair_numbers,
     rank_within,
     row_key,
     sort_within,
@@ -79,7 +78,7 @@ def split_triples(
     rng = _generator(seed, who)
     if graph.relation is None or not graph.directed:
         raise bad("graph", who, "directed, with relations", "another graph", "Use split_edges.")
-    group, member = group_by(_fact_key(graph) if together else edge_key(graph))
+    group, member = group_by(fact_key(graph) if together else edge_key(graph))
     order = rng.permutation(len(member))
     if cover:
         order = _cover_first(graph, group, order)
@@ -140,17 +139,6 @@ def _forest_first(graph: Graph, member: np.ndarray, order: np.ndarray, room: int
         fix = "Give train a larger ratio, or set keep_connected=False."
         raise bad("ratios", "split_edges", what, f"{room} training edges", fix)
     return np.concatenate([order[in_forest[order]], order[~in_forest[order]]])
-
-
-def _fact_key(graph: Graph) -> np.ndarray:
-    """[E] equal for triples between the same entities whose relations are linked, however indirectly."""
-    inverse, duplicate = linked_relations(graph, pair_numbers(graph), np.ones(graph.num_edges, dtype=bool))
-    links = inverse + duplicate
-    family = connected_components(links, directed=False)[1][graph.relation]
-    turned = (np.bincount(links.nonzero()[0], minlength=graph.num_relations) > 0)[graph.relation]
-    head, tail = graph.edges
-    low, high = np.minimum(head, tail), np.maximum(head, tail)
-    return row_key(np.where(turned, low, head), np.where(turned, high, tail), family)
 
 
 def _cover_first(graph: Graph, group: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 
 from graphtune.graph import Graph
 
@@ -106,6 +107,17 @@ def linked_relations(graph: Graph, pairs: np.ndarray, which: np.ndarray) -> tupl
     duplicate.setdiag(0)
     duplicate.eliminate_zeros()
     return inverse, duplicate
+
+
+def fact_key(graph: Graph) -> np.ndarray:
+    """[E] equal for triples between the same entities whose relations are linked, however indirectly."""
+    inverse, duplicate = linked_relations(graph, pair_numbers(graph), np.ones(graph.num_edges, dtype=bool))
+    links = inverse + duplicate
+    family = connected_components(links, directed=False)[1][graph.relation]
+    turned = (np.bincount(links.nonzero()[0], minlength=graph.num_relations) > 0)[graph.relation]
+    head, tail = graph.edges
+    low, high = np.minimum(head, tail), np.maximum(head, tail)
+    return row_key(np.where(turned, low, head), np.where(turned, high, tail), family)
 
 
 def _overlapping(common: sp.csr_array, size: np.ndarray) -> sp.csr_array:

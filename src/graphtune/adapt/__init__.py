@@ -1,0 +1,5 @@
+"""Trained models, made to fit what comes after training."""
+
+from graphtune.adapt.induct import Extended, NewNodes, add_nodes
+
+__all__ = ["Extended", "NewNodes", "add_nodes"]
