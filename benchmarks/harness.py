@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import polars as pl
 import psutil
 
 from graphtune import Graph, NodeIds
+from graphtune.cli.machine import machine
 from graphtune.kernels.alias import Alias
 
 HERE = Path(__file__).parent
@@ -58,22 +56,11 @@ def finish(
             "seeds": args.seeds,
             "details": details,
             "command": typed(),
-            "machine": machine(),
+            "machine": machine(PACKAGES),
             "date": time.strftime("%Y-%m-%d"),
         }
         Path(args.json).write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps({"benchmark": name, "figures": rounded}))
-
-
-def machine() -> dict[str, Any]:
-    """Processor, cores, versions and commit."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": {name: v for name in PACKAGES if (v := _version(name))},
-        "commit": _commit(),
-    }
 
 
 def mean_and_spread(values: list[float]) -> str:
@@ -120,14 +107,6 @@ def reset_peak() -> int:
     return resident()
 
 
-def peak_resident() -> int:
-    """The most memory that this process had since `reset_peak`, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines() if Path("/proc/self/status").exists() else ():
-        if line.startswith("VmHWM"):
-            return 1024 * int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Our kernels on one thread."""
@@ -162,22 +141,3 @@ def typed() -> str:
         at = words.index("--json")
         words = words[:at] + words[at + 2 :]
     return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
