@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -20,8 +21,10 @@ import psutil
 from graphtune import Graph, NodeIds
 from graphtune.cli.machine import machine
 from graphtune.kernels.alias import Alias
+from graphtune.split import Split
 
 HERE = Path(__file__).parent
+T = TypeVar("T")
 PACKAGES = ("graphtune", "torch", "numpy", "numba", "torch-geometric", "gensim", "scikit-learn")
 
 
@@ -81,6 +84,16 @@ def write_edges(graph: Graph, path: Path) -> Path:
     return path
 
 
+def write_triples(split: Split, path: Path) -> Path:
+    """The parts of a split of triples as arrays (head, relation, tail) of row numbers in a .npz, for peers to read."""
+    parts = {"train": split.train, "valid": split.valid, "test": split.test}
+    arrays = {
+        name: np.stack([g.edges[0], g.relation, g.edges[1]], axis=1).astype(np.int64) for name, g in parts.items()
+    }
+    np.savez(path, **arrays, entities=split.graph.num_nodes, relations=split.graph.num_relations)
+    return path
+
+
 def power_law_graph(num_nodes: int, edges_a_node: int, seed: int) -> Graph:
     """A connected-ish graph with a power-law degree: edge ends drawn in proportion to rank^-0.5 (Chung & Lu, 2002).
 
@@ -119,6 +132,12 @@ def one_thread() -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+def in_new_process(function: Callable[..., T], *arguments: Any) -> T:
+    """What a function of a module gives in a new process, on one thread; its memory is then its own."""
+    with one_thread(), multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
 
 
 def peer(name: str, task: str, *words: Any) -> dict[str, Any]:
