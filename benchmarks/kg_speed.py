@@ -6,7 +6,8 @@ tail of each test triple. Ours is an epoch of the whole train part, without vali
 test part. The peers take batches of it for some seconds after a first one, in the fastest of several batch sizes, found
 beforehand, and PyKEEN without a regulariser, where ours has N3; `train_ratio_pykeen_n3` is with it in both. Their
 negatives are each triple's own, ours are shared by the batch. All take turns, each in a process of its own; ratios are
-medians over the turns. Memory is the most that a process has while it trains (full softmax) and evaluates.
+medians over the turns. Memory is the most that a process has while it trains (full softmax) and evaluates, imported
+packages included; `memory_ratio_beyond_imports` is without what it has before.
 Peers: benchmarks/peers.sh pykeen, benchmarks/peers.sh torchkge.
 """
 
@@ -23,7 +24,7 @@ import numpy as np
 
 import graphtune as gt
 from graphtune.cli.machine import peak_resident
-from harness import arguments, finish, in_new_process, median_ratio, peer, write_triples
+from harness import arguments, finish, in_new_process, median_ratio, peer, resident, write_triples
 
 DIM, NEGATIVES, SLICE = 200, 256, 1000
 MODELS: dict[str, Any] = {"complex": gt.ComplEx, "rotate": gt.RotatE, "transe": gt.TransE}
@@ -69,12 +70,13 @@ class Peers:
 def ours_softmax(data: str) -> Found:
     """Full softmax and the evaluation, with the memory that both take."""
     warm(gt.ComplEx(dim=DIM))
+    base = resident()
     split = gt.load_dataset(data).split
     model, speed = trained(gt.ComplEx(dim=DIM), split.train)
     begin = time.process_time()
     gt.TripleCompletion(split).evaluate(model)
     took = time.process_time() - begin
-    return {"train": speed, "evaluation": split.test.num_edges / took, "memory": peak_resident()}
+    return {"train": speed, "evaluation": split.test.num_edges / took, "memory": peak_resident(), "base": base}
 
 
 def ours_negatives(data: str, name: str) -> Found:
@@ -107,6 +109,7 @@ def softmax_turn(data: str, peers: Peers) -> Found:
         "pykeen_train_n3": regular["speed"],
         "pykeen_evaluation": evaluation["speed"],
         "pykeen_memory": max(plain["peak_bytes"], evaluation["peak_bytes"]),
+        "pykeen_base": plain["base_bytes"],
     }
 
 
@@ -116,6 +119,11 @@ def negatives_turn(data: str, name: str, peers: Peers) -> Found:
         words = (NEGATIVES, 0) if other == "pykeen" else (NEGATIVES,)
         found[other] = peers.train(other, name, *words)["speed"]
     return {**found, "fastest": max(found[other] for other in PEERS_WITH[name])}
+
+
+def beyond(rows: list[Found]) -> list[Found]:
+    """Memory less that of the imported packages."""
+    return [{"ours": row["memory"] - row["base"], "pykeen": row["pykeen_memory"] - row["pykeen_base"]} for row in rows]
 
 
 def shown(name: str, turns: list[Found]) -> None:
@@ -147,6 +155,7 @@ def main() -> None:
                 "train_ratio_pykeen_n3": median_ratio(rows, "train", "pykeen_train_n3"),
                 "evaluation_ratio_pykeen": median_ratio(rows, "evaluation", "pykeen_evaluation"),
                 "memory_ratio_pykeen": median_ratio(rows, "pykeen_memory", "memory"),
+                "memory_ratio_beyond_imports": median_ratio(beyond(rows), "pykeen", "ours"),
                 "train_triples_per_cpu_s": float(np.median([row["train"] for row in rows])),
                 "evaluation_triples_per_cpu_s": float(np.median([row["evaluation"] for row in rows])),
                 "memory_mb": max(row["memory"] for row in rows) / 1e6,

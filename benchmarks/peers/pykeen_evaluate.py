@@ -10,13 +10,14 @@ import time
 
 import numpy as np
 import torch
-from memory import peak_bytes
+from memory import base_bytes, peak_bytes
 from pykeen.evaluation import RankBasedEvaluator
 from pykeen.models import ComplEx
 from pykeen.triples import CoreTriplesFactory
 
 path, dim, sizes, count = sys.argv[1:]
 torch.set_num_threads(1)
+base = base_bytes()
 torch.set_flush_denormal(True)
 data = np.load(path)
 train, valid, test = (torch.from_numpy(data[part]) for part in ("train", "valid", "test"))
@@ -43,4 +44,5 @@ for size in sizes.split(","):
     short, long = min(short, len(test) // 2), min(long, len(test))
     found[size] = (long - short) / (took(long, int(size)) - took(short, int(size)))
 best = max(found, key=found.get)
-print(json.dumps({"speed": found[best], "size": best, "speeds": found, "peak_bytes": peak_bytes()}))
+memory = {"peak_bytes": peak_bytes(), "base_bytes": base}
+print(json.dumps({"speed": found[best], "size": best, "speeds": found, **memory}))

@@ -1,8 +1,8 @@
 """PyKEEN's training on one thread.
 
-Arguments: triples.npz, model, dim in reals, loss ("softmax" or a number of negatives), weight of N3 (0 for none, which is
-its fastest), batch sizes with commas between, CPU-seconds for each. Softmax is LCWA with inverse triples: all
-entities at once for each (h, r), which stands for all its triples. Of the batch sizes the fastest counts. Prints JSON.
+Arguments: triples.npz, model, dim in reals, loss ("softmax" or a number of negatives), weight of N3 (0 for none, its
+fastest), batch sizes with commas between, CPU-seconds for each. Softmax is LCWA with inverse triples: all entities at
+once for each (h, r), which stands for all its triples. Of the batch sizes the fastest counts. Prints JSON.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import torch
-from memory import peak_bytes
+from memory import base_bytes, peak_bytes
 from pykeen.losses import CrossEntropyLoss, NSSALoss
 from pykeen.models import ComplEx, RotatE, TransE
 from pykeen.training import LCWATrainingLoop, SLCWATrainingLoop, TrainingCallback
@@ -20,6 +20,7 @@ from pykeen.triples import CoreTriplesFactory
 
 path, name, dim, loss, n3, sizes, seconds = sys.argv[1:]
 torch.set_num_threads(1)
+base = base_bytes()
 torch.set_flush_denormal(True)
 data = np.load(path)
 triples = torch.from_numpy(data["train"])
@@ -85,4 +86,5 @@ def speed(size):
 
 found = {size: speed(int(size)) for size in sizes.split(",")}
 best = max(found, key=found.get)
-print(json.dumps({"speed": found[best], "size": best, "speeds": found, "peak_bytes": peak_bytes()}))
+memory = {"peak_bytes": peak_bytes(), "base_bytes": base}
+print(json.dumps({"speed": found[best], "size": best, "speeds": found, **memory}))

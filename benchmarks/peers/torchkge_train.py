@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import torch
-from memory import peak_bytes
+from memory import base_bytes, peak_bytes
 from torchkge.data_structures import KnowledgeGraph
 from torchkge.models import ComplExModel, TransEModel
 from torchkge.sampling import UniformNegativeSampler
@@ -18,6 +18,7 @@ from torchkge.utils import LogisticLoss, MarginLoss
 
 path, name, dim, negatives, sizes, seconds = sys.argv[1:]
 torch.set_num_threads(1)
+base = base_bytes()
 torch.set_flush_denormal(True)
 torch.manual_seed(0)
 data = np.load(path)
@@ -56,4 +57,5 @@ def speed(size):
 
 found = {size: speed(int(size)) for size in sizes.split(",")}
 best = max(found, key=found.get)
-print(json.dumps({"speed": found[best], "size": best, "speeds": found, "peak_bytes": peak_bytes()}))
+memory = {"peak_bytes": peak_bytes(), "base_bytes": base}
+print(json.dumps({"speed": found[best], "size": best, "speeds": found, **memory}))
