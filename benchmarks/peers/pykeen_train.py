@@ -13,10 +13,9 @@ import time
 import numpy as np
 import torch
 from memory import base_bytes, peak_bytes
-from pykeen.losses import CrossEntropyLoss, NSSALoss
-from pykeen.models import ComplEx, RotatE, TransE
 from pykeen.training import LCWATrainingLoop, SLCWATrainingLoop, TrainingCallback
 from pykeen.triples import CoreTriplesFactory
+from pykeen_models import make
 
 path, name, dim, loss, n3, sizes, seconds = sys.argv[1:]
 torch.set_num_threads(1)
@@ -44,24 +43,13 @@ class Watch(TrainingCallback):
             raise Enough
 
 
-def model_of(factory):
-    rest = {"triples_factory": factory, "random_seed": 0}
-    rest["loss"] = CrossEntropyLoss() if loss == "softmax" else NSSALoss(margin=9.0)
-    if name == "complex":
-        penalty = {"regularizer_kwargs": {"weight": float(n3), "p": 3.0}} if float(n3) else {"regularizer": None}
-        return ComplEx(embedding_dim=int(dim) // 2, **penalty, **rest)
-    if name == "rotate":
-        return RotatE(embedding_dim=int(dim) // 2, **rest)
-    return TransE(embedding_dim=int(dim), scoring_fct_norm=1, **rest)
-
-
 def speed(size):
     """Triples in one direction a CPU-second, with batches of about so many of them."""
     softmax = loss == "softmax"
     factory = CoreTriplesFactory(
         mapped_triples=triples, num_entities=entities, num_relations=relations, create_inverse_triples=softmax
     )
-    model = model_of(factory)
+    model = make(name, int(dim), loss, float(n3), factory)
     optimizer = torch.optim.Adagrad(model.parameters(), lr=0.1)
     if softmax:
         loop = LCWATrainingLoop(model=model, triples_factory=factory, optimizer=optimizer)
