@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
-import platform
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 import psutil
 
 from graphtune import Graph, NodeIds
+from graphtune.cli.machine import machine
 from graphtune.kernels.alias import Alias
+from graphtune.split import Split
 
 HERE = Path(__file__).parent
+T = TypeVar("T")
 PACKAGES = ("graphtune", "torch", "numpy", "numba", "torch-geometric", "gensim", "scikit-learn")
 
 
@@ -58,22 +59,11 @@ def finish(
             "seeds": args.seeds,
             "details": details,
             "command": typed(),
-            "machine": machine(),
+            "machine": machine(PACKAGES),
             "date": time.strftime("%Y-%m-%d"),
         }
         Path(args.json).write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps({"benchmark": name, "figures": rounded}))
-
-
-def machine() -> dict[str, Any]:
-    """Processor, cores, versions and commit."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": {name: v for name in PACKAGES if (v := _version(name))},
-        "commit": _commit(),
-    }
 
 
 def mean_and_spread(values: list[float]) -> str:
@@ -91,6 +81,16 @@ def write_edges(graph: Graph, path: Path) -> Path:
     pl.DataFrame({"source": graph.edges[0], "target": graph.edges[1]}).write_csv(
         path, include_header=False, separator="\t"
     )
+    return path
+
+
+def write_triples(split: Split, path: Path) -> Path:
+    """The parts of a split of triples as arrays (head, relation, tail) of row numbers in a .npz, for peers to read."""
+    parts = {"train": split.train, "valid": split.valid, "test": split.test}
+    arrays = {
+        name: np.stack([g.edges[0], g.relation, g.edges[1]], axis=1).astype(np.int64) for name, g in parts.items()
+    }
+    np.savez(path, **arrays, entities=split.graph.num_nodes, relations=split.graph.num_relations)
     return path
 
 
@@ -120,14 +120,6 @@ def reset_peak() -> int:
     return resident()
 
 
-def peak_resident() -> int:
-    """The most memory that this process had since `reset_peak`, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines() if Path("/proc/self/status").exists() else ():
-        if line.startswith("VmHWM"):
-            return 1024 * int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Our kernels on one thread."""
@@ -140,6 +132,12 @@ def one_thread() -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+def in_new_process(function: Callable[..., T], *arguments: Any) -> T:
+    """What a function of a module gives in a new process, on one thread; its memory is then its own."""
+    with one_thread(), multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
 
 
 def peer(name: str, task: str, *words: Any) -> dict[str, Any]:
@@ -162,22 +160,3 @@ def typed() -> str:
         at = words.index("--json")
         words = words[:at] + words[at + 2 :]
     return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"

@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 import graphtune as gt
-from harness import arguments, finish, peak_resident, power_law_graph, reset_peak, write_edges
+from graphtune.cli.machine import peak_resident
+from harness import arguments, finish, power_law_graph, reset_peak, write_edges
 
 PASS = 16 << 20
 

@@ -2,12 +2,15 @@
 # Give a peer an environment of its own, as its pins conflict with ours: benchmarks/peers.sh NAME
 # Environments go to $GRAPHTUNE_PEERS, or benchmarks/.peers.
 set -euo pipefail
-name=${1:?usage: benchmarks/peers.sh pecanpy|fastnode2vec|grape}
+name=${1:?usage: benchmarks/peers.sh pecanpy|fastnode2vec|grape|pykeen|torchkge}
+constraints=$(dirname "$0")/../constraints.txt  # torch, numpy and pandas as we have them
 case $name in
     pecanpy) pins=(pecanpy==2.0.9) ;;
     fastnode2vec) pins=(fastnode2vec==0.0.7) ;;
     grape) pins=(grape==0.2.5) ;;
-    *) echo "benchmarks/peers.sh: no peer named '$name': pecanpy, fastnode2vec or grape" >&2; exit 2 ;;
+    pykeen) pins=(-c "$constraints" pykeen==1.11.1) ;;
+    torchkge) pins=(-c "$constraints" torchkge==0.17.7) ;;
+    *) echo "benchmarks/peers.sh: no peer named '$name': pecanpy, fastnode2vec, grape, pykeen or torchkge" >&2; exit 2 ;;
 esac
 home=${GRAPHTUNE_PEERS:-$(dirname "$0")/.peers}/$name
 python3 -m venv "$home"

@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 
 import graphtune as gt
+from graphtune.cli.machine import peak_resident
 from graphtune.estimate import Plan, Size, training_memory
-from harness import arguments, finish, peak_resident, power_law_graph, reset_peak
+from harness import arguments, finish, power_law_graph, reset_peak
 
 DIM, LENGTH, HALF_DEGREE = 32, 20, 10
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000)

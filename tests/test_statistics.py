@@ -18,6 +18,7 @@ from graphtune.statistics import (
     compare,
     holm,
     paired_test,
+    t_interval,
 )
 
 
@@ -32,6 +33,18 @@ def test_nothing_is_claimed_from_fewer_than_two_queries():
     assert (one.mean, one.n) == (0.5, 1)
     assert np.isnan([one.low, one.high, none.mean, none.low, none.high]).all()
     assert (none.n, none.skipped) == (0, 1)
+
+
+def test_the_interval_of_a_few_runs_is_students():
+    got = t_interval([1.0, 2.0, 3.0])
+    half = 4.302653 / 3**0.5  # t of 97.5 % with 2 degrees of freedom, s = 1
+    np.testing.assert_allclose([got.mean, got.low, got.high], [2, 2 - half, 2 + half], atol=1e-6)
+    values = np.random.default_rng(0).normal(size=7)
+    ours = t_interval([*values, np.nan], confidence=0.9)
+    low, high = stats.t.interval(0.9, 6, values.mean(), stats.sem(values))
+    np.testing.assert_allclose([ours.low, ours.high, ours.n, ours.skipped], [low, high, 7, 1])
+    one = t_interval([0.5])
+    assert one.mean == 0.5 and np.isnan([one.low, one.high, t_interval([]).mean]).all()
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95])

@@ -93,6 +93,32 @@ def bootstrap_interval(values: np.ndarray, confidence: float = 0.95, resamples: 
     return Estimate(mean, low, high, len(kept), len(values) - len(kept), confidence)
 
 
+def t_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """The mean of a few runs, with Student's interval (Student, 1908): mean +- t s / sqrt(n), n - 1 degrees of freedom.
+
+    For runs with different seeds, which are too few to resample; their scores are taken to be normal.
+
+    Args:
+        values: one number a run; NaN is skipped.
+        confidence: in (0, 1).
+
+    Returns:
+        The estimate; both ends are NaN with fewer than two runs.
+
+    Raises:
+        ArgumentError: infinite values, or a confidence outside (0, 1).
+    """
+    from scipy.stats import t  # half a second to import
+
+    scores = _scores("values", "t_interval", np.asarray(values, dtype=np.float64))
+    confidence = _confidence("t_interval", confidence)
+    kept = scores[~np.isnan(scores)]
+    n = len(kept)
+    mean = float(kept.mean()) if n else float("nan")
+    half = float(t.ppf((1 + confidence) / 2, n - 1) * kept.std(ddof=1) / sqrt(n)) if n > 1 else float("nan")
+    return Estimate(mean, mean - half, mean + half, n, len(scores) - n, confidence)
+
+
 def bootstrap_statistic(
     statistic: Callable[..., float],
     arrays: Sequence[np.ndarray],

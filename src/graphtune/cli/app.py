@@ -428,6 +428,30 @@ def run(
     talk.run(lambda: run(config, resume, overwrite, talk), show_run)
 
 
+@app.command()
+def benchmark(
+    configs: Annotated[
+        list[str], typer.Argument(metavar="CONFIG...", help="Files as run takes them, or results of a benchmark.")
+    ],
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", help="How many; 3, or those of the results, unless given.", show_default=False),
+    ] = None,
+    price: Annotated[float, typer.Option("--price", help="Of an hour of one core, for the cost.")] = 0.05,
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="The results, as JSON.")] = "benchmark.json",
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+) -> None:
+    """Make a table of results: each configuration with several seeds, its test scores and what it takes."""
+    from graphtune.cli.benchmark import BenchmarkOptions, benchmark, show_benchmark
+
+    asked = BenchmarkOptions(tuple(configs), out, seeds, price, resume, overwrite)
+    talk = Talk(json, quiet)
+    talk.run(lambda: benchmark(asked, talk), show_benchmark)
+
+
 @datasets_app.command("list")
 def list_datasets(json: o.Json = False) -> None:
     """Their names."""

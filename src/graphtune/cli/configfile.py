@@ -32,12 +32,16 @@ def run(path: str, resume: bool, overwrite: bool, talk: Talk) -> dict[str, Any]:
     Raises:
         ArgumentError: the file is no such TOML file, or an option in it is of no use.
     """
-    config = read_config(path)
-    again = OutOptions("", resume, overwrite)
-    result: dict[str, Any] = {"config": path}
+    return {"config": path, **run_sections(read_config(path), OutOptions("", resume, overwrite), talk)}
+
+
+def run_sections(config: Config, again: OutOptions, talk: Talk) -> dict[str, Any]:
+    """Do what the sections of a file that was read say; `again` is how to go on."""
+    result: dict[str, Any] = {}
     if "embed" in config:
         to_embed = embed_options(config, again)
-        config.get("finetune", {}).setdefault("directory", to_embed.out.out)
+        if "finetune" in config:
+            config = {**config, "finetune": {"directory": to_embed.out.out, **config["finetune"]}}
         result["embed"] = embed(to_embed, talk)
     if "finetune" in config:
         result["finetune"] = finetune(finetune_options(config, again), talk)
@@ -63,6 +67,15 @@ def read_config(path: str) -> Config:
         raise ArgumentError(f"`CONFIG` of run must name a file. Got {path!r}, which is none.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ArgumentError(f"`CONFIG` of run must be TOML. Got {path!r}: {error}.") from None
+    return check_config(config, path)
+
+
+def check_config(config: Config, path: str) -> Config:
+    """The sections that stand in the file `path`, every key known and of its type; names of files as seen from here.
+
+    Raises:
+        ArgumentError: a section or a key is wrong, or there is nothing to do.
+    """
     for section, values in config.items():
         if section not in SECTIONS or not isinstance(values, dict):
             raise bad("CONFIG", "run", f"of sections {', '.join(f'[{s}]' for s in SECTIONS)}", section)
@@ -127,8 +140,12 @@ def _set(asked: dict[str, Any]) -> dict[str, Sequence[str]]:
     return {"set": tuple(f"{key}={value}" for key, value in asked.get("set", {}).items())}
 
 
+def file_keys(values: dict[str, Any]) -> list[str]:
+    """The keys of a section that name a file, and no data set or start by name."""
+    keys = [key for key in values if key in FILES and not values[key].startswith(NAMED)]
+    return [key for key in keys if key != "start" or values[key] not in NAMES]
+
+
 def _beside(values: dict[str, Any], base: Path) -> dict[str, Any]:
     """Names of files as they are seen from here, where `base` is the directory of the file they stand in."""
-    named = {k for k, v in values.items() if k in FILES and (v.startswith(NAMED) or (k == "start" and v in NAMES))}
-    moved = {k: str(base / v) for k, v in values.items() if k in FILES and k not in named}
-    return {**values, **moved}
+    return {**values, **{key: str(base / values[key]) for key in file_keys(values)}}
