@@ -19,7 +19,7 @@ from graphtune.models.calibration import Calibration, Curve, margins
 from graphtune.models.completion import PLACES, Scores, answering, candidates, column, others
 from graphtune.split import TEST, VALID, Split
 
-TRIPLES = 2000  # asked about
+TRIPLES = 1000  # asked about: plenty for three numbers
 FEWEST = 20  # validation triples to fit three numbers on
 BEST, DRAWN = 64, 64  # candidates of a question: the best, and some of the others
 SHOWN = 10  # answers by which probabilities are judged
