@@ -34,7 +34,7 @@ WORLD = 2
 COMMON = TrainConfig(epochs=4, lr=0.02, patience=0)
 CASES = {
     "bprmf": (BPRMF(dim=4), checkerboard(), replace(COMMON, batch_size=55, l2=0.1)),
-    "complex": (ComplEx(dim=6), inverse_relations(), replace(COMMON, optimizer="adagrad", batch_size=13, n3=0.01)),
+    "complex": (ComplEx(dim=6), inverse_relations(), replace(COMMON, optimizer="adagrad", batch_size=8, n3=0.01)),
     "gcn": (
         GCN(dim=4, hidden=6, dropout=0.0),
         two_cliques(),

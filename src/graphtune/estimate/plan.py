@@ -98,7 +98,7 @@ class Size:
 
 
 WALKS = TrainConfig(epochs=1, batch_size=2048, lr=0.025, optimizer="sgd", schedule="linear", lr_end=0.004, patience=0)
-TRIPLES = TrainConfig(epochs=100, batch_size=512, lr=0.1, optimizer="adagrad", n3=0.01, eval_every=5, patience=6)
+TRIPLES = TrainConfig(epochs=100, batch_size=256, lr=0.1, optimizer="adagrad", n3=0.02, eval_every=5, patience=6)
 EVENTS = TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)
 
 USUAL = {

@@ -58,7 +58,7 @@ def triple_pretraining(
 
 def bilinear_training() -> TrainConfig:
     """Adagrad with the N3 penalty (Lacroix et al., 2018)."""
-    return TrainConfig(epochs=100, batch_size=512, lr=0.1, optimizer="adagrad", n3=0.01, eval_every=5, patience=6)
+    return TrainConfig(epochs=100, batch_size=256, lr=0.1, optimizer="adagrad", n3=0.02, eval_every=5, patience=6)
 
 
 def distance_training(loss: str = "self-adversarial") -> TrainConfig:
