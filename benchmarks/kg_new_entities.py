@@ -64,7 +64,7 @@ def run(data: str, recipe: gt.Recipe, epochs: int, seed: int) -> dict[str, float
     divided.audit()
     print(f"{data}, seed {seed}: " + ", ".join(f"{n:,} {what}" for what, n in divided.summary().items()), flush=True)
     task = gt.TripleCompletion(divided.split)
-    config = replace(recipe.training(), epochs=epochs, seed=seed, eval_every=5, patience=0)
+    config = replace(recipe.training(), epochs=epochs, seed=seed, eval_every=1, patience=0)
     model = gt.pretrain(recipe, divided.seen, config, run=QUIET).model
     ways, told = extended(model, divided, task)
     whole, seconds = timed(lambda: gt.pretrain(recipe, divided.split, config, run=QUIET).model)
