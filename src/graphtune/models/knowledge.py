@@ -67,12 +67,12 @@ def distance_training(loss: str = "self-adversarial") -> TrainConfig:
     Batches are small, as a batch shares its negatives: on CoDEx-S 256 triples learn more from 256 negatives than 1024.
     """
     return TrainConfig(
-        epochs=100,
+        epochs=30,
         batch_size=256,
         lr=0.003,
         optimizer="adamw",
         table_updates="rows" if loss == "self-adversarial" else "auto",
         schedule="cosine",
-        eval_every=10,
+        eval_every=5,
         patience=6,
     )
