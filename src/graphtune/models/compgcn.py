@@ -150,7 +150,7 @@ class CompGCN:
         composition: how a message is made of a node and a relation: "sub" (difference), "mult" (product) or "corr"
             (circular correlation).
         dropout: before each layer.
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "one-vs-all", "k-vs-all", "k-vs-all-bce" or "self-adversarial".
         negatives: shared by the batch, for "self-adversarial".
         margin: distance at which a triple is as likely as not, for "self-adversarial" with "transe" or "rotate".
     """

@@ -92,8 +92,8 @@ class ConvE:
         kernel: their side.
         input_dropout, map_dropout, hidden_dropout: on the image, on whole maps, on what is projected.
         batch_norm: of image, maps and projection. Where a step is made in parts, of each part.
-        loss: "one-vs-all" or "self-adversarial".
-        label_smoothing: share of the right entity's weight spread over all, for "one-vs-all".
+        loss: "k-vs-all", "k-vs-all-bce", "one-vs-all" or "self-adversarial"; with the first two batches count queries.
+        label_smoothing: share of the right entity's weight spread over all, not for "self-adversarial".
         negatives: shared by the batch, for "self-adversarial".
     """
 

@@ -62,12 +62,12 @@ class CP:
 
     Attributes:
         dim: D, of a node as a head and as a tail.
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "k-vs-all", "k-vs-all-bce", "one-vs-all" or "self-adversarial"; with the first two batches count queries.
         negatives: shared by the batch, for "self-adversarial".
     """
 
     dim: int = 200
-    loss: str = "one-vs-all"
+    loss: str = "k-vs-all"
     negatives: int = 256
 
     def __post_init__(self) -> None:

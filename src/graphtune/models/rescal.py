@@ -77,12 +77,12 @@ class RESCAL:
 
     Attributes:
         dim: D; a relation has D x D numbers.
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "k-vs-all", "k-vs-all-bce", "one-vs-all" or "self-adversarial"; with the first two batches count queries.
         negatives: shared by the batch, for "self-adversarial".
     """
 
     dim: int = 100
-    loss: str = "one-vs-all"
+    loss: str = "k-vs-all"
     negatives: int = 256
 
     def __post_init__(self) -> None:

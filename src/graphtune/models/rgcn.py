@@ -108,7 +108,7 @@ class RGCN:
         norm: what the messages of a relation to a node are divided by: "relation", how many of it there are; or
             "node", how many of all relations, which the paper takes for link prediction.
         dropout: before each layer.
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "one-vs-all", "k-vs-all", "k-vs-all-bce" or "self-adversarial".
         negatives: shared by the batch, for "self-adversarial".
         margin: distance at which a triple is as likely as not, for "self-adversarial" with "transe" or "rotate".
     """

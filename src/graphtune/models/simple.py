@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -61,12 +61,12 @@ class SimplE:
 
     Attributes:
         dim: D, numbers an entity: D/2 as a head, D/2 as a tail.
-        loss: "one-vs-all" or "self-adversarial".
+        loss: "k-vs-all", "k-vs-all-bce", "one-vs-all" or "self-adversarial"; with the first two batches count queries.
         negatives: shared by the batch, for "self-adversarial".
     """
 
     dim: int = 200
-    loss: str = "one-vs-all"
+    loss: str = "k-vs-all"
     negatives: int = 256
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class SimplE:
         return triple_model(self, SimplEScorer(graph.num_relations, self.dim, seed=seed), graph, 1e-3, seed)
 
     def training(self) -> TrainConfig:
-        return bilinear_training()
+        return replace(bilinear_training(), n3=0.005)  # a score is half as large as its rows make it in ComplEx
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         return triple_pretraining(graph, config, self.loss, Negatives(self.negatives), margin=0.0)

@@ -72,8 +72,8 @@ class TuckER:
         relation_dim: P, of relations; the core has P x D x D numbers.
         input_dropout, relation_dropout, hidden_dropout: on heads, on the matrices of relations, on their products.
         batch_norm: of heads and of products. Where a step is made in parts, of each part.
-        loss: "one-vs-all" or "self-adversarial".
-        label_smoothing: share of the right entity's weight spread over all, for "one-vs-all".
+        loss: "k-vs-all", "k-vs-all-bce", "one-vs-all" or "self-adversarial"; with the first two batches count queries.
+        label_smoothing: share of the right entity's weight spread over all, not for "self-adversarial".
         negatives: shared by the batch, for "self-adversarial".
     """
 
