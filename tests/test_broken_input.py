@@ -156,7 +156,7 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "two labels": ((*TUNE, "node-classification", "--labels", "few-labels.csv"), 2, ("at least 3 nodes",)),
     "classes to regress on": ((*TUNE, "node-regression", "--labels", "clubs.csv"), 2, ("numbers", "classification")),
     "task of other data": ((*TUNE, "triple-completion"), 2, ("link-prediction or recommendation",)),
-    "link task on triples": (("evaluate", "facts", "--task", "link-prediction"), 2, ("triple-completion for",)),
+    "link task on triples": (("evaluate", "facts", "--task", "link-prediction"), 2, ("or triple-classification for",)),
     "unknown task": ((*TUNE, "link-predict"), 2, ("Did you mean 'link-prediction'",)),
     "task without training": ((*TUNE, "community-detection"), 2, ("graphtune evaluate",)),
     "unknown part": (("evaluate", "friends", "--task", "link-prediction", "--part", "train"), 2, ("'valid'",)),

@@ -88,7 +88,7 @@ def test_skip_gram():
         reach=np.array([[1, 1, 2]], dtype=np.int32),
         negative=np.array([[[1, 2], [5, 0], [7, 7]]], dtype=np.int32),
     )
-    found, factors = SkipGram()(model, batch)
+    found, factors, _ = SkipGram()(model, batch)
     naive = [  # (node, centre, noise without the centre)
         softplus(-z[x] @ c[centre]) + sum(softplus(z[x] @ c[n]) for n in noise)
         for x, centre, noise in [(5, 2, [1]), (2, 5, [0]), (2, 5, [0]), (2, 2, [7, 7]), (5, 2, [7, 7])]

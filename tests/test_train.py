@@ -351,7 +351,7 @@ class NaNFrom:
         self.objective, self.left = objective, step
 
     def __call__(self, model, batch):
-        values, factors = self.objective(model, batch)
+        values, factors, _ = self.objective(model, batch)
         self.left -= 1
         return Losses(values if self.left >= 0 else values * math.nan, factors)
 

@@ -123,7 +123,7 @@ def _against_all(frozen: Frozen, nodes: int) -> Callable[[np.ndarray, np.ndarray
     @torch.no_grad()
     def scored(source: np.ndarray, relation: np.ndarray) -> np.ndarray:
         with _one_thread():
-            query = frozen.scorer.query(frozen.z[torch.from_numpy(source)], torch.from_numpy(relation))
+            query = frozen.queries(torch.from_numpy(source), torch.from_numpy(relation))
         return products.products(query.float().numpy(), keys, nodes, held)
 
     return scored

@@ -266,9 +266,9 @@ class Frozen:
         """[n, len(columns)] float32 scores of each u -> every node in `columns`."""
         rows, r = self._tensor(u), None if relation is None else self._tensor(relation)
         span = slice(columns.start, columns.stop)
-        scores = self.scorer.cross(self._queries(rows, r), self.key[span])
+        scores = self.scorer.cross(self.queries(rows, r), self.key[span])
         if not self.directed:
-            back = self.scorer.cross(self._queries(span, None), self.key[rows]).T
+            back = self.scorer.cross(self.queries(span, None), self.key[rows]).T
             scores = (scores + back) / 2
         return scores.float().cpu().numpy()
 
@@ -283,12 +283,12 @@ class Frozen:
     def _pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None) -> np.ndarray:
         first, second = self._tensor(u), self._tensor(v)
         r = None if relation is None else self._tensor(relation)
-        scores = self.scorer.pair(self._queries(first, r), self.key[second])
+        scores = self.scorer.pair(self.queries(first, r), self.key[second])
         if not self.directed:
-            scores = (scores + self.scorer.pair(self._queries(second, r), self.key[first])) / 2
+            scores = (scores + self.scorer.pair(self.queries(second, r), self.key[first])) / 2
         return scores.float().cpu().numpy()
 
-    def _queries(self, rows: Tensor | slice, relation: Tensor | None) -> Tensor:
+    def queries(self, rows: Tensor | slice, relation: Tensor | None) -> Tensor:
         """[n, Q], without chance even while the model is trained."""
         with judging(self.scorer):
             return self.scorer.query(self.z[rows], relation)
