@@ -42,77 +42,75 @@ Set: TypeAlias = Annotated[
 ]
 Model: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--model",
         help="deepwalk, node2vec, line, netmf, prone, gcn, graphsage, gat, bprmf, lightgcn; complex, distmult, "
         "transe, rotate, rescal, tucker, conve, quate, cp, simple, rgcn, compgcn for triples; or package.module:Class. "
         "Unless given: deepwalk, or complex, or lightgcn for events.",
-        rich_help_panel=LEARNING,
-        show_default=False,
+        panel=LEARNING,
     ),
 ]
 Variant: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--variant",
         metavar="base|enhanced",
         help="Of deepwalk, node2vec, line: base samples; enhanced factorises and smooths, in closed form.",
-        rich_help_panel=LEARNING,
-        show_default=False,
+        panel=LEARNING,
     ),
 ]
 Dim: TypeAlias = Annotated[
-    int | None, typer.Option("--dim", help="Numbers a node.", rich_help_panel=LEARNING, show_default=False)
+    int | None,
+    _option(
+        "--dim",
+        help="Numbers a node.",
+        panel=LEARNING,
+    ),
 ]
 Split: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--split",
         metavar="7:2:1|none",
         help="Train, validation, test; 7:2:1 unless given. none learns every edge.",
-        rich_help_panel=LEARNING,
-        show_default=False,
+        panel=LEARNING,
     ),
 ]
 Start: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--start",
         metavar="NAME|FILE|DIR",
         help="Begin with xavier, normal, orthogonal or spectral rows; these vectors (.parquet, .npz, word2vec) or "
         "weights of PyG or DGL (.safetensors); or this model. Matched by id.",
-        rich_help_panel=LEARNING,
-        show_default=False,
+        panel=LEARNING,
     ),
 ]
 Missing: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--missing",
         metavar="neighbours|random",
         help="Nodes that --start does not know: the mean of their neighbours (unless given), or random.",
-        rich_help_panel=LEARNING,
-        show_default=False,
+        panel=LEARNING,
     ),
 ]
 Resize: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--resize",
         metavar="project|refuse",
         help="Vectors of another dim in --start: project them (unless given), or stop.",
-        rich_help_panel=LEARNING,
-        show_default=False,
+        panel=LEARNING,
     ),
 ]
 Scale: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--scale",
         metavar="keep|own",
         help="Vectors in --start as large as they are (unless given), or as the rows they replace.",
-        rich_help_panel=LEARNING,
-        show_default=False,
+        panel=LEARNING,
     ),
 ]
 Fixed: TypeAlias = Annotated[
