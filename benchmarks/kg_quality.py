@@ -45,8 +45,17 @@ SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     },
     # of Lacroix et al., https://github.com/facebookresearch/kbc, who chose them on validation
     ("wn18rr", "complex"): {"dim": 1000, "n3": 0.1, "lr": 0.1, "batch_size": 100, "epochs": 100},
-    # --try n3=0.01,0.05,0.2
-    ("umls", "complex"): {"dim": 200, "n3": 0.01, "lr": 0.1, "batch_size": 128, "epochs": 60},
+    # loss of k-vs-all, one-vs-all, dim of 200, 400, 1000, n3 of .005, .01, .02, .05, batch_size of 128, 512
+    ("umls", "complex"): {"loss": "one-vs-all", "n3": 0.01, "batch_size": 512, "epochs": 40},
+    # dim of 200, 400, 1000, n3 of .005, .01, .02, relation_weight of 0, .2, .5, 1
+    ("kinship", "complex"): {
+        "dim": 1000,
+        "n3": 0.01,
+        "relation_weight": 0.5,
+        "batch_size": 128,
+        "epochs": 40,
+        "schedule": "cosine",
+    },
 }
 """Options of the recipe and of the training by (data set, model), chosen on validation; elsewhere the recipe's own."""
 PUBLISHED: dict[tuple[str, str], dict[str, tuple[float, float]]] = {
