@@ -37,8 +37,8 @@ class KvsAll:
     """Cross-entropy of each target against every node, one softmax for all targets of a query.
 
     The sum over examples is that of `OneVsAll` on the same triples, at the cost of the queries alone. Where scores are
-    products of float32 on the CPU the gradient is rounded by chance to few entries, so that nearly all that a step
-    costs is the scores; they are then products in 16 bits. Factors are those of `OneVsAll`, each query as often as it
+    products of float32 on the CPU the gradient is rounded by chance to few entries, which takes a quarter of the exact
+    one's time, and scores are products in 16 bits. Factors are those of `OneVsAll`, each query as often as it
     has targets.
 
     Needs a `QueryBatch`.
