@@ -134,7 +134,7 @@ def _show_completion(result: dict[str, Any]) -> None:
     chance = [] if on is None else ["probability"]
     table(" ".join(result["query"]), ("id", "score", *chance, "known in"), rows)
     if on is None:
-        lines("A higher score is likelier; scores are not calibrated, as no validation triples were kept aside.")
+        lines("A higher score is likelier; scores are not calibrated to probabilities.")
     else:
         lines(f"Probability of the answer, where one is missing; calibrated on {on:,} validation triples.")
     lines(f"{result['known']:,} known answers; --new leaves them out.")

@@ -16,7 +16,7 @@ from graphtune.evaluate import evaluate_triples
 from graphtune.io import from_frame
 from graphtune.models import ComplEx, Model
 from graphtune.split import Split, split_triples
-from graphtune.tasks import TripleCompletion, finetune, pretrain
+from graphtune.tasks import TripleCompletion, calibrate, can_calibrate, finetune, pretrain
 
 NAME = "knowledge"
 CORE = 3  # triples that an entity must be in to stay
@@ -32,6 +32,8 @@ def knowledge_story(plan: Plan, package: str, code: Code) -> Story:
     adapt = replace(learn, epochs=plan.epochs(20), lr=0.1, schedule="cosine", eval_every=4)
     pretrained = pretrain(ComplEx(dim=64), split, learn)
     tuned = finetune(pretrained.model, task, adapt)
+    if can_calibrate(tuned.model, split):
+        tuned.model.calibration = calibrate(tuned.model, split)
     scores = (
         plain("most frequent answers", evaluate_triples(frequent_answers(split.train), split)),
         kept(plan, NAME, PRETRAINED, pretrained, task, split),
@@ -46,7 +48,7 @@ def knowledge_story(plan: Plan, package: str, code: Code) -> Story:
     )
     contest = Contest("Which entity completes the triple?", ("mrr", "hits_10"), scores)
     head, relation = _most_held_back(split)
-    ask = command("predict", plan.out / NAME / FINE_TUNED, head, relation, "?")
+    ask = command("predict", plan.out / NAME / FINE_TUNED, head, relation, "?", "--new")
     return Story(NAME, "A knowledge graph", read, (contest,), (_example(tuned.model, split, head, relation),), ask)
 
 
