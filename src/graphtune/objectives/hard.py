@@ -46,5 +46,7 @@ class Hardest:
         else:
             nodes, noise = nodes.gather(1, best), noise.gather(1, best[..., None].expand(-1, -1, noise.shape[-1]))
         chosen = replace(batch, negative=nodes, known=hidden.gather(1, best), log_q=None)
-        rows = [source, target, noise]
-        return self.objective(SimpleNamespace(scorer=model.scorer, rows=lambda *_: rows), chosen)
+        rows = {3: [source, target, noise]}
+        if noise.ndim == 3:
+            rows[2] = [source, torch.cat([target[:, None], noise], 1)]
+        return self.objective(SimpleNamespace(scorer=model.scorer, rows=lambda *asked: rows[len(asked)]), chosen)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch.nn import functional as F
 
 from graphtune.batch import Batch
 from graphtune.kernels.skipgram import train_edges
 from graphtune.objectives.base import Losses
-from graphtune.objectives.parts import focal, is_positive, noise_scores, pair_and_noise, table
+from graphtune.objectives.parts import focal, is_positive, table, with_target
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,17 @@ class EdgeProximity:
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
         assert batch.target is not None and batch.negative is not None
-        query, key, noise, factors = pair_and_noise(model, batch)
-        right, noisy = model.scorer.pair(query, key), noise_scores(model, query, noise)
-        positive, wrong = F.softplus(-right), F.softplus(noisy)
+        scores, factors = with_target(model, batch)
+        sign = torch.ones(scores.shape[1], device=scores.device)
+        sign[0] = -1
+        wrong = scores * sign
+        values = F.softplus(wrong)
         if self.label_smoothing:
-            positive, wrong = positive + self.label_smoothing / 2 * right, wrong - self.label_smoothing / 2 * noisy
+            values = values - self.label_smoothing / 2 * wrong
         if self.gamma:
-            positive, wrong = positive * focal(right, self.gamma), wrong * focal(-noisy, self.gamma)
-        wrong = wrong.masked_fill(is_positive(batch), 0.0)
-        return Losses(positive + wrong.sum(-1), factors)
+            values = values * focal(-wrong, self.gamma)
+        left_out = F.pad(is_positive(batch), (1, 0))
+        return Losses(values.masked_fill(left_out, 0.0).sum(-1), factors)
 
     def can_update(self, model: Any) -> bool:
         known = model.encoder.in_kernels and model.scorer.in_kernels
@@ -69,9 +72,9 @@ class BPR:
     """
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
-        query, key, noise, factors = pair_and_noise(model, batch)
-        margin = model.scorer.pair(query, key)[:, None] - noise_scores(model, query, noise)
-        values = F.softplus(-margin)
+        scores, factors = with_target(model, batch)
+        right, noisy = scores.split_with_sizes([1, scores.shape[1] - 1], 1)
+        values = F.softplus(noisy - right)
         if batch.known is None:
             return Losses(values.mean(-1), factors)
         left = ~is_positive(batch)

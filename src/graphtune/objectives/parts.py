@@ -25,6 +25,20 @@ def pair_and_noise(model: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor, tu
     return query, key, scorer.key(noise, negative), factors(scorer, batch, source, key)
 
 
+def with_target(model: Any, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """[B, 1 + K] scores of the target and of the negatives of each example, with the factors to penalise; keys that are
+    an example's own are read and scored as one."""
+    assert batch.target is not None
+    scorer, negative = model.scorer, batch.own_negative()
+    if negative.ndim == 1:
+        query, key, noise, used = pair_and_noise(model, batch)
+        return torch.cat([scorer.pair(query, key)[:, None], scorer.cross(query, noise)], 1), used
+    nodes = torch.cat([batch.target[:, None], negative], 1)
+    source, rows = model.rows(batch.source, nodes)
+    query, keys = scorer.query(source, batch.relation), scorer.key(rows, nodes)
+    return scorer.pair(query[:, None], keys), factors(scorer, batch, source, keys[:, 0])
+
+
 def scored(model: Any, batch: Batch) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """Scores of the targets [B] and of the negatives [B, K], with the factors to penalise; rows of nodes that several
     examples have as negatives of their own are read once."""
