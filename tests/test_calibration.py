@@ -305,5 +305,13 @@ def test_embed_calibrates_and_predict_tells(data, tmp_path):
         assert found["calibrated_on"] == 652 and found["known"] > 0
         for answer in found["answers"]:
             assert (answer["known"] is None) == (answer["probability"] is not None)
+        new, fact = (next(a for a in found["answers"] if (a["known"] is None) == free) for free in (True, False))
+        asked = ("predict", "umls", "virus", "causes", new["id"], "virus", "causes", fact["id"])
+        ours = done(*asked, "--json").json["scores"]
+        assert [one["probability"] for one in ours] == [new["probability"], None]
+        assert [one["known"] for one in ours] == [None, fact["known"]]
+        assert "Probability of the tail" in done(*asked).out
+        told = done("predict", "umls", "virus", "causes", "?", "--new").out
+        assert f"{found['known']:,} known answers, left out." in told
         told = done("predict", "umls", "virus", "?", "cell").out
         assert "calibrated on 652 validation triples" in told and "probability" in told

@@ -24,6 +24,7 @@ from graphtune.models.line import LINE
 from graphtune.models.node2vec import Node2Vec
 from graphtune.models.quate import QuatE
 from graphtune.models.rescal import RESCAL
+from graphtune.models.rgcn import RGCN
 from graphtune.models.rotate import RotatE
 from graphtune.models.simple import SimplE
 from graphtune.models.transe import TransE
@@ -142,6 +143,18 @@ def test_triple_completion(recipe):
         if loss != "self-adversarial":
             assert task.evaluate(tuned.model)["mrr"] > 2 * task.evaluate(recipe.build(split.train))["mrr"]
     assert all(torch.equal(v, before[k]) for k, v in pretrained.model.state_dict().items()), "left as it was"
+
+
+def test_the_margin_is_that_of_the_model():
+    split, config = split_triples(families(), seed=1), replace(SHORT, epochs=1)
+
+    def used(recipe, **options):
+        task = TripleCompletion(split, loss="self-adversarial", **options)
+        return task.training(recipe.build(split.train), config).objective.margin
+
+    assert used(TransE(dim=4, margin=3.0)) == 3.0 and used(ComplEx(dim=4)) == 0.0
+    assert used(RGCN(dim=4, scorer="transe", margin=4.0)) == 4.0 and used(RGCN(dim=4, scorer="distmult")) == 0.0
+    assert used(ComplEx(dim=4), margin=2.0) == 2.0
 
 
 @pytest.mark.parametrize("recipe", [BPRMF(dim=8), LightGCN(dim=8), DeepWalk(dim=8, walks_per_node=2)], ids=repr)

@@ -13,7 +13,10 @@ from graphtune.cli.judge import whole_graph
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import lines, table
 from graphtune.evaluate.nodes import head_outputs, head_values
+from graphtune.graph import Graph
 from graphtune.models import Model
+from graphtune.models.completion import Answer
+from graphtune.split import Split
 from graphtune.store import Stored, open_directory
 
 MISSING = "?"
@@ -82,7 +85,7 @@ def predict(options: PredictOptions) -> dict[str, Any]:
         return _nodes(stored, names, options.task, options.kind, options.directory)
     if stored.model.graph.relation_ids is None:
         return _pairs(stored.model, names)
-    return _completion(stored, names, options.k, options.new) if asks else _triples(stored.model, names)
+    return _completion(stored, names, options.k, options.new) if asks else _triples(stored, names)
 
 
 def show_predictions(result: dict[str, Any]) -> None:
@@ -91,9 +94,19 @@ def show_predictions(result: dict[str, Any]) -> None:
     elif "answers" in result:
         _show_completion(result)
     else:
-        rows = [[" ".join(map(str, s["edge"])), f"{s['score']:.4f}"] for s in result["scores"]]
+        _show_scores(result)
+
+
+def _show_scores(result: dict[str, Any]) -> None:
+    on, found = result.get("calibrated_on"), result["scores"]
+    rows = [[" ".join(map(str, s["edge"])), f"{s['score']:.4f}"] for s in found]
+    if on is None:
         table("", ("edge", "score"), rows)
         lines("A higher score is likelier; scores are of one model, not probabilities.")
+        return
+    told = [[*row, *_chance(s, on), s["known"] or ""] for row, s in zip(rows, found)]
+    table("", ("edge", "score", "probability", "known in"), told)
+    lines(f"Probability of the tail, were it missing; calibrated on {on:,} validation triples.")
 
 
 def _pairs(model: Model, names: Sequence[str]) -> dict[str, Any]:
@@ -107,21 +120,40 @@ def _pairs(model: Model, names: Sequence[str]) -> dict[str, Any]:
     return {"scores": [{"edge": [a, b], "score": score} for a, b, score in edges]}
 
 
-def _triples(model: Model, names: Sequence[str]) -> dict[str, Any]:
+def _triples(stored: Stored, names: Sequence[str]) -> dict[str, Any]:
     if not names or len(names) % 3 or MISSING in names:
         fix = f"One triple may have a {MISSING} for its head, its relation or its tail."
         raise bad("NAMES", "predict", "triples: HEAD RELATION TAIL, in a graph with relations", list(names), fix)
-    triples = list(zip(names[::3], names[1::3], names[2::3]))
+    model, triples = stored.model, list(zip(names[::3], names[1::3], names[2::3]))
     scores = model.score(names[::3], names[2::3], names[1::3])
-    return {"scores": [{"edge": list(t), "score": score} for t, score in zip(triples, scores.tolist())]}
+    found = [{"edge": list(t), "score": score} for t, score in zip(triples, scores.tolist())]
+    if model.calibration is None:
+        return {"scores": found}
+    for one, triple in zip(found, triples):
+        answer = _as_answer(model, _known(stored), *triple)
+        one |= {"probability": answer.probability, "known": answer.known}
+    return {"scores": found, "calibrated_on": model.calibration.triples}
+
+
+def _as_answer(model: Model, known: Graph | Split, head: str, relation: str, tail: str) -> Answer:
+    """The tail among the answers to (head, relation, ?)."""
+    row = model.ids.index([tail])
+    name = model.ids.values(row)[0]
+    answers = model.complete(head, relation, None, model.graph.num_nodes, known).answers
+    return next(answer for answer in answers if answer.id == name)
+
+
+def _known(stored: Stored) -> Graph | Split:
+    return stored.model.graph if stored.record.split is None else stored.record.split
 
 
 def _completion(stored: Stored, names: Sequence[str], k: int, new: bool) -> dict[str, Any]:
-    model, split = stored.model, stored.record.split
+    model = stored.model
     head, relation, tail = (None if name == MISSING else name for name in names)
-    found = model.complete(head, relation, tail, k, model.graph if split is None else split, new)
+    found = model.complete(head, relation, tail, k, _known(stored), new)
     return {
         "query": list(names),
+        "new": new,
         "known": found.known,
         "calibrated_on": None if model.calibration is None else model.calibration.triples,
         "answers": [asdict(answer) for answer in found.answers],
@@ -137,7 +169,7 @@ def _show_completion(result: dict[str, Any]) -> None:
         lines("A higher score is likelier; scores are not calibrated to probabilities.")
     else:
         lines(f"Probability of the answer, where one is missing; calibrated on {on:,} validation triples.")
-    lines(f"{result['known']:,} known answers; --new leaves them out.")
+    lines(f"{result['known']:,} known answers" + (", left out." if result["new"] else "; --new leaves them out."))
 
 
 def _chance(answer: dict[str, Any], calibrated_on: int | None) -> list[str]:

@@ -17,7 +17,7 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Scorer, generator
 from graphtune.models.distmult import relation_rows
-from graphtune.models.knowledge import triple_pretraining
+from graphtune.models.knowledge import margin_of, triple_pretraining
 from graphtune.models.messages import COMPOSITIONS, Messages, compose, composed_sum
 from graphtune.models.relational import (
     SCORERS,
@@ -25,7 +25,6 @@ from graphtune.models.relational import (
     RelationalEncoder,
     check_relational,
     check_relations,
-    margin_of,
     relational_training,
 )
 from graphtune.sampling import Negatives, Sampler

@@ -14,6 +14,7 @@ from graphtune.objectives import OneVsAll, SelfAdversarial
 from graphtune.sampling import EdgeSampler, Negatives, QuerySampler
 
 LOSSES = ("one-vs-all", *QUERY_LOSSES, "self-adversarial")
+DISTANCES = ("transe", "rotate")  # scorers of encoders that have a margin
 
 
 def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, seed: int) -> Model:
@@ -54,6 +55,12 @@ def triple_pretraining(
     drawn = negatives.shared_by(sharing)
     sampler = EdgeSampler(graph, config.batch_size, drawn, reciprocal=True, seed=config.seed)
     return sampler, SelfAdversarial(margin, temperature)
+
+
+def margin_of(recipe: Any) -> float:
+    """The margin of a recipe's distances; products have none."""
+    is_distance = getattr(recipe, "scorer", DISTANCES[0]) in DISTANCES
+    return getattr(recipe, "margin", 0.0) if is_distance else 0.0
 
 
 def bilinear_training() -> TrainConfig:

@@ -38,7 +38,6 @@ SCORERS: dict[str, Callable[[int, int, int], Scorer]] = {
     "rotate": lambda relations, dim, seed: RotatEScorer(relations, dim, seed),
 }
 """By name, (R, D, seed) -> a scorer with one table of relations, for embeddings that an encoder makes."""
-DISTANCES = ("transe", "rotate")
 
 
 class Inputs(nn.Module):
@@ -152,11 +151,6 @@ def check_relational(recipe: Any) -> None:
     one_of("loss", who, recipe.loss, LOSSES)
     if recipe.dim % 2 and recipe.scorer in ("complex", "rotate"):
         raise bad("dim", who, f"even for {recipe.scorer!r}: half real, half imaginary parts", recipe.dim)
-
-
-def margin_of(recipe: Any) -> float:
-    """The margin of distances; products have none."""
-    return recipe.margin if recipe.scorer in DISTANCES else 0.0
 
 
 def check_relations(recipe: Any, graph: Graph) -> None:

@@ -16,7 +16,7 @@ from graphtune.check import one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
-from graphtune.models.knowledge import triple_pretraining
+from graphtune.models.knowledge import margin_of, triple_pretraining
 from graphtune.models.messages import Messages, basis_product
 from graphtune.models.relational import (
     SCORERS,
@@ -24,7 +24,6 @@ from graphtune.models.relational import (
     RelationalEncoder,
     check_relational,
     check_relations,
-    margin_of,
     relational_training,
 )
 from graphtune.sampling import Negatives, Sampler

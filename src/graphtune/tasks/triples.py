@@ -11,7 +11,7 @@ from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.fullsoftmax import SMOOTHED, Full
-from graphtune.models.knowledge import triple_pretraining
+from graphtune.models.knowledge import margin_of, triple_pretraining
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import SHARINGS
 from graphtune.split import TEST, VALID, Split, inverse_rules, with_inverses
@@ -29,7 +29,7 @@ class TripleCompletion(EdgeSamples):
         loss: "k-vs-all" (`KvsAll`), "k-vs-all-bce" (`KvsAllBCE`), "one-vs-all" or "self-adversarial". With the first
             two the batch size counts queries, each with all its targets.
         negatives: of each example, for "self-adversarial".
-        margin: for "self-adversarial".
+        margin: for "self-adversarial"; None is that of the model's recipe, 0 where it has none, as products do.
         label_smoothing: share of the right entity's weight spread over all, not for "self-adversarial".
         relation_weight: of relation prediction, for queries.
         rounding: of the gradient, for "k-vs-all"; see `KvsAll`.
@@ -44,7 +44,7 @@ class TripleCompletion(EdgeSamples):
     split: Split
     loss: str = "k-vs-all"
     negatives: int = 256
-    margin: float = 9.0
+    margin: float | None = None
     label_smoothing: float = 0.0
     relation_weight: float = 0.0
     rounding: float = ROUNDING
@@ -80,8 +80,8 @@ class TripleCompletion(EdgeSamples):
         refuse_seen(model, self.split)
         if not model.scorer.reads_relations:
             raise bad("model", "TripleCompletion", "one that scores relations, such as ComplEx", model.recipe)
-        drawn = self._negatives(self.negatives)
-        options = self.loss, drawn, self.margin, self.label_smoothing, self.sharing, self.temperature, self._full
+        drawn, margin = self._negatives(self.negatives), margin_of(model.recipe) if self.margin is None else self.margin
+        options = self.loss, drawn, margin, self.label_smoothing, self.sharing, self.temperature, self._full
         train = self.split.train
         if self.invert:
             train = with_inverses(train, inverse_rules(train, self.invert))
