@@ -584,7 +584,8 @@ def complex_row(row):
 
 def test_every_class_has_a_contract():
     """A new recipe, encoder or scorer in graphtune.models must be tested above."""
-    contracts = [c for c in globals().values() if inspect.isclass(c) and c.__module__ == __name__]
+    here = [*globals().values(), *vars(importlib.import_module("test_text")).values()]
+    contracts = [c for c in here if inspect.isclass(c) and c.__module__ in (__name__, "test_text")]
     tested = {type(c.recipe) for c in contracts if issubclass(c, ModelContract)}
     tested |= {type(c().make(c.graph)) for c in contracts if issubclass(c, EncoderContract)}
     tested |= {type(c().make()) for c in contracts if issubclass(c, ScorerContract)}

@@ -39,7 +39,7 @@ _HOME = {
     "graphtune.models": (
         "BPRMF", "CP", "GAT", "GCN", "LINE", "RESCAL", "RGCN", "Answer", "Calibration", "ClosedForm", "CompGCN",
         "ComplEx", "Completion", "ConvE", "DeepWalk", "DistMult", "Encoder", "GraphSAGE", "LightGCN", "Model", "NetMF",
-        "Node2Vec", "ProNE", "QuatE", "Recipe", "RotatE", "Scorer", "SimplE", "TransE", "TuckER",
+        "Node2Vec", "ProNE", "QuatE", "Recipe", "RotatE", "Scorer", "SimplE", "Text", "TransE", "TuckER",
     ),
     "graphtune.reporting": ("report",),
     "graphtune.split": (

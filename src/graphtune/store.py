@@ -9,7 +9,8 @@ import os
 import platform
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from graphtune.files import (
 )
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models import RECIPES, Calibration, HeadSpec, Model
+from graphtune.models import RECIPES, Calibration, HeadSpec, Model, ReadsFiles
 from graphtune.split import TRAIN, Split
 from graphtune.split.keys import PARTS
 
@@ -218,6 +219,9 @@ def _write(path: Path, model: Model, record: Record) -> None:
         "metrics.json": commit_json(path / "metrics.json", record.metrics),
         "history.parquet": commit(path / "history.parquet", _table_of(record.history).write_parquet),
     }
+    if isinstance(model.recipe, ReadsFiles):
+        for name, origin in model.recipe.files().items():
+            hashes[name] = commit(path / name, partial(shutil.copyfile, origin))
     if graph.relation_ids is not None:
         table = _id_table(graph.relation_ids)
         hashes["relations.parquet"] = commit(path / "relations.parquet", table.write_parquet)
@@ -313,7 +317,10 @@ def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequ
     arrays = safetensors.numpy.load_file(str(path / "graph.safetensors"))
     graph = _graph(path, config["graph"], arrays)
     split = None if config["split"] is None else _split(graph, config["split"], "split", arrays)
-    model = _recipe(config["recipe"], recipes).build(graph if split is None else split.observed(TRAIN))
+    recipe = _recipe(config["recipe"], recipes)
+    if isinstance(recipe, ReadsFiles):
+        recipe = replace(recipe, path=str(path))  # type: ignore[type-var]
+    model = recipe.build(graph if split is None else split.observed(TRAIN))
     for name, spec in config["heads"].items():
         model.add_head(name, HeadSpec(**spec))
     if config.get("adapter"):

@@ -69,6 +69,7 @@ def inspect(
     label_columns: o.LabelColumns = None,
     kind: o.Kind = None,
     features: o.Features = None,
+    texts: o.Texts = None,
     strict: o.Strict = False,
     on_disk: o.OnDisk = None,
     model: o.Model = None,
@@ -84,7 +85,7 @@ def inspect(
 
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
-    data = DataOptions(edges, *read, about, features, strict, on_disk)
+    data = DataOptions(edges, *read, about, features, strict, on_disk, texts)
     asked = InspectOptions(data, model, variant, dim, tuple(set or ()), split)
     talk = Talk(json)
     talk.run(lambda: inspect(asked, talk), show_inspection)
@@ -125,6 +126,7 @@ def embed(
     label_columns: o.LabelColumns = None,
     kind: o.Kind = None,
     features: o.Features = None,
+    texts: o.Texts = None,
     strict: o.Strict = False,
     on_disk: o.OnDisk = None,
     resume: o.Resume = False,
@@ -143,7 +145,7 @@ def embed(
 
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
-    data = DataOptions(edges, *read, about, features, strict, on_disk)
+    data = DataOptions(edges, *read, about, features, strict, on_disk, texts)
     place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
     asked = EmbedOptions(
         data, place, model, variant, dim, seed, split, by, start, missing, resize, scale, tuple(set or ()), fixed

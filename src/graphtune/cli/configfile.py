@@ -22,7 +22,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "embed": (EmbedOptions, OutOptions),
     "finetune": (FinetuneOptions, OutOptions, LabelOptions),
 }
-FILES = ("edges", "labels", "features", "start", "fixed", "out", "directory", "on_disk")
+FILES = ("edges", "labels", "features", "texts", "start", "fixed", "out", "directory", "on_disk")
 Config = dict[str, dict[str, Any]]
 
 

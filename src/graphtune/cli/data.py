@@ -14,7 +14,7 @@ from graphtune.estimate.relational import RELATIONAL_GNNS
 from graphtune.estimate.triples import RELATIONAL as SCORERS
 from graphtune.findings import Report
 from graphtune.graph import Graph
-from graphtune.io import read_edges, read_events, read_features, read_labels, read_triples
+from graphtune.io import read_edges, read_events, read_features, read_labels, read_texts, read_triples
 from graphtune.split import RATIOS, Split, split_edges, split_interactions, split_triples
 
 NAMED = "dataset:"
@@ -59,6 +59,7 @@ class DataOptions:
         features: a file of node features.
         strict: refuse data in which anything would be changed.
         on_disk: the directory to keep the graph in, for one that does not fit into memory.
+        texts: a file of the nodes' texts.
     """
 
     edges: str
@@ -75,6 +76,7 @@ class DataOptions:
     features: str | None = None
     strict: bool = False
     on_disk: str | None = None
+    texts: str | None = None
 
     @property
     def kind(self) -> str | None:
@@ -230,6 +232,9 @@ def _from_file(options: DataOptions) -> Data:
     reports = [report, *of_labels]
     if options.features is not None:
         graph, report = read_features(options.features, graph, node_kind=options.labels.kind, strict=options.strict)
+        reports.append(report)
+    if options.texts is not None:
+        graph, report = read_texts(options.texts, graph, node_kind=options.labels.kind, strict=options.strict)
         reports.append(report)
     return Data(graph, tuple(reports))
 

@@ -148,6 +148,9 @@ LabelAttribute: TypeAlias = Annotated[
 Features: TypeAlias = Annotated[
     str | None, _option("--features", metavar="FILE", help="Node features: an id, then numbers.", panel=DATA)
 ]
+Texts: TypeAlias = Annotated[
+    str | None, _option("--texts", metavar="FILE", help="Texts of nodes: a line `id,text` each.", panel=DATA)
+]
 Strict: TypeAlias = Annotated[
     bool, _option("--strict", help="Refuse data in which anything must be dropped or merged.", panel=DATA)
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, encoder_weights, message_bytes
 from graphtune.estimate.steps import GNNS, gnn_layers, step_bytes
+from graphtune.estimate.text import TEXT, transformer_weights
 from graphtune.estimate.triples import RELATIONAL, scorer_bytes
 
 CANDIDATES, WATCHED = 100, 5000  # of link prediction: pairs an edge, and edges that are scored during training
@@ -82,6 +83,8 @@ def weight_bytes(plan: Plan, size: Size) -> int:
         return table + scorer_bytes(plan, size)
     if plan.model in RELATIONAL_GNNS:
         return encoder_weights(plan, size)
+    if plan.model == TEXT:
+        return transformer_weights(plan)
     if plan.model in GNNS:
         widths = gnn_layers(plan, size)
         own = 0 if size.width else 4 * size.nodes * int(plan.options["hidden"])

@@ -28,7 +28,8 @@ class Plan:
 
     @classmethod
     def of(cls, recipe: Any, config: TrainConfig) -> Plan:
-        return cls(type(recipe).__name__, dict(vars(recipe)), config)
+        more = {"config": recipe.config} if hasattr(recipe, "config") else {}
+        return cls(type(recipe).__name__, {"dim": recipe.dim, **vars(recipe), **more}, config)
 
     @property
     def dim(self) -> int:

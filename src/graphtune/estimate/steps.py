@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, layer_bytes
+from graphtune.estimate.text import TEXT, reading_bytes
 from graphtune.estimate.triples import query_bytes
 from graphtune.kernels.parallel import thread_count
 
@@ -51,6 +52,8 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     rows = (2 * batch + negatives) if shared else batch * (2 + negatives)
     step = weights + OF_ROWS * 4 * rows * plan.dim + shared * OF_ROWS * 4 * batch * negatives
     step += query_bytes(plan, size, batch)
+    if plan.model == TEXT:
+        return step + reading_bytes(plan, batch)
     if plan.model == "LightGCN":
         return step + PROPAGATED * table
     if plan.model in GNNS:

@@ -15,6 +15,7 @@ from graphtune.estimate.memory import CLOSED_FORMS, WALKERS, list_bytes
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, layer_bytes, layer_flops, message_numbers
 from graphtune.estimate.steps import GNNS, SHARED, TARGETS, gnn_layers, holds_scores
+from graphtune.estimate.text import TEXT, reading_flops
 from graphtune.estimate.triples import query_flops
 
 TRIED_WALKS, TRIED_BYTES = 512, 1 << 26  # of the trial: walks, and bytes of a table
@@ -101,6 +102,8 @@ def _autograd_seconds(plan: Plan, size: Size) -> float:
     if plan.model == "LightGCN":
         sparse += 2.0 * 2 * size.edges * plan.dim * int(plan.options["layers"])
         numbers += 3.0 * table * int(plan.options["layers"])
+    if plan.model == TEXT:
+        flops += reading_flops(plan, batch)
     if plan.model in RELATIONAL_GNNS:
         flops += layer_flops(plan, size)
         sparse += message_numbers(plan, size)

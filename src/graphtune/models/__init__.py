@@ -1,6 +1,6 @@
 """Models: encoders, scorers, and the recipes that put them together."""
 
-from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, Recipe, Scorer
+from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, ReadsFiles, Recipe, Scorer
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.calibration import Calibration
 from graphtune.models.compgcn import CompGCN
@@ -22,6 +22,7 @@ from graphtune.models.rescal import RESCAL
 from graphtune.models.rgcn import RGCN
 from graphtune.models.rotate import RotatE
 from graphtune.models.simple import SimplE
+from graphtune.models.text import Text
 from graphtune.models.transe import TransE
 from graphtune.models.tucker import TuckER
 from graphtune.models.variants import ENHANCED, enhanced
@@ -49,6 +50,7 @@ RECIPES: dict[str, type] = {
     "compgcn": CompGCN,
     "bprmf": BPRMF,
     "lightgcn": LightGCN,
+    "text": Text,
 }
 
 __all__ = [
@@ -84,10 +86,12 @@ __all__ = [
     "ProNE",
     "Projected",
     "QuatE",
+    "ReadsFiles",
     "Recipe",
     "RotatE",
     "Scorer",
     "SimplE",
+    "Text",
     "TransE",
     "TuckER",
     "enhanced",

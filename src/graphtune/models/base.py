@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -215,6 +216,19 @@ class Recipe(Protocol):
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]: ...
 
     def training(self) -> TrainConfig: ...
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A recipe that needs files to build its model. A model directory keeps them beside the weights, and is the `path`
+    of the recipe that is loaded from it."""
+
+    @property
+    def path(self) -> str: ...
+
+    def files(self) -> dict[str, Path]:
+        """Where each file is, by the name that it has in a model directory."""
+        ...
 
 
 @runtime_checkable
