@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ class NodeIds:
         if (kind[1:] < kind[:-1]).any():
             raise bad("rows", "NodeIds.take", f"kind after kind: {', '.join(self.kinds)}", rows[:5].tolist())
         bounds = np.searchsorted(kind, np.arange(len(self.blocks) + 1))
-        parts = (rows[begin:end] for begin, end in zip(bounds, bounds[1:]))
+        parts = (rows[begin:end] for begin, end in pairwise(bounds))
         blocks = [b.take(pa.array(part - start)) for b, part, start in zip(self.blocks, parts, self.starts)]
         return NodeIds(tuple(blocks), self.kinds)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class EntitySplit:
     def __post_init__(self) -> None:
         starts = self.split.graph.ids.starts
         fits = self.new.shape == (starts[-1],) and self.new.any() and not self.new.all()
-        blocks = [self.new[begin:end] for begin, end in zip(starts, starts[1:])] if fits else []
+        blocks = [self.new[begin:end] for begin, end in pairwise(starts)] if fits else []
         if not fits or any((block[1:] < block[:-1]).any() for block in blocks):
             what = "a mask of entities, the new ones last of their kind"
             raise bad("new", "EntitySplit", what, f"{int(np.sum(self.new))} new ones")
