@@ -235,7 +235,7 @@ def test_options_of_events_need_events(ratings):
     assert failed.code == 2 and "`--k-core` of graphtune must be left out for a data set by name" in failed.error
 
 
-@pytest.mark.parametrize("by", ["cold-users", "cold-items"])
+@pytest.mark.parametrize("by", ["cold-users", "cold-items", "new-users"])
 def test_cold_splits_on_the_command_line(ratings, tmp_path, by):
     quick = ("--dim", "4", "--set", "epochs=1", "--model", "bprmf", "--json")
     made = done("embed", ratings, "--events", "user,item,time", "--by", by, "--out", tmp_path / by, *quick).json

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import graphtune as gt
@@ -62,6 +62,43 @@ def test_every_event_has_its_place(seed, of, history, timed, repeats):
             assert whole.time[mine & (part == TRAIN)].max() <= whole.time[mine & asked].min()
     assert timed or not (part == UNUSED).any()
     found.audit()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["user", "item"]), st.sampled_from([0, 0.3, 0.5]), st.booleans())
+def test_newcomers_and_nothing_from_the_future(seed, of, history, repeats):
+    rng = np.random.default_rng(seed)
+    graph = log(seed=seed, rows=300, repeats=repeats)
+    start = rng.integers(0, 300, graph.num_nodes)  # who comes when
+    graph = graph.replace(time=graph.time + start[graph.edges[SIDE[of]]])
+    try:
+        found = split_cold(graph, of, (6, 2, 2), history, seed, by="time")
+    except gt.ArgumentError:
+        reject()
+    whole, part = found.split.graph, found.split.part
+    owner, time = whole.edges[SIDE[of]], whole.time
+    came = np.full(whole.num_nodes, np.inf)
+    np.minimum.at(came, owner, time)
+    cold, asked = found.new[owner], (part == VALID) | (part == TEST)
+    seen_from = came[~found.new & (came < np.inf)]
+    several = [node for node in np.flatnonzero(~found.new) if len(pairs(whole, owner == node)) >= (2 if history else 1)]
+    assert came[several].max() <= came[found.new].min(), "who is cold came last"
+    assert len(seen_from) and time[~cold & (part == TRAIN)].max() <= came[found.new].min()
+    if (part == TEST).any() and (part == VALID).any():
+        of_test = np.unique(owner[part == TEST])
+        assert time[part == VALID].max() <= came[of_test].min()
+    for node in np.flatnonzero(found.new):
+        mine = owner == node
+        assert bool((part[mine & asked] < UNUSED).any()) == bool((part[mine] != UNUSED).any())
+        if history and (mine & asked).any():
+            assert time[mine & (part == TRAIN)].max() <= time[mine & asked].min()
+    assert not pairs(whole, asked) & pairs(whole, part == TRAIN)
+    found.audit()
+    late = np.flatnonzero(~cold & (part == UNUSED))
+    if len(late) and time[late[0]] > time[asked].min():
+        planted = planted_leak(found, lambda graph, part: part.__setitem__(late[0], TRAIN))
+        with pytest.raises(gt.LeakError, match="future events"):
+            planted.audit()
 
 
 @pytest.mark.parametrize("of", ["user", "item"])
@@ -168,6 +205,10 @@ def test_refusals():
         split_cold(graph, "users")
     with pytest.raises(gt.ArgumentError, match="`history` of split_cold"):
         split_cold(graph, history=1)
+    with pytest.raises(gt.ArgumentError, match="whose edges have times"):
+        split_cold(graph.replace(time=None), by="time")
+    with pytest.raises(gt.ArgumentError, match="`by` of split_cold must be one of 'random', 'time'"):
+        split_cold(graph, by="last")
     with pytest.raises(gt.ArgumentError, match="missing times"):
         split_cold(graph.replace(time=np.full(graph.num_edges, np.nan)))
     with pytest.raises(gt.ArgumentError, match="a graph with at least 3 users with two pairs"):

@@ -117,8 +117,9 @@ def embed(
         str | None,
         typer.Option(
             "--by",
-            metavar="user|time|last|cold-users|cold-items",
-            help="How events are split; user unless given.",
+            metavar="user|time|last|cold-users|...",
+            help="How events are split: by user (unless given), time, last, cold-users, cold-items, new-users or "
+            "new-items.",
             rich_help_panel=o.LEARNING,
             show_default=False,
         ),

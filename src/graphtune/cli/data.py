@@ -22,7 +22,12 @@ NAMED = "dataset:"
 NO_SPLIT = "none"
 RELATIONAL = tuple(map(str.lower, (*SCORERS, *RELATIONAL_GNNS)))
 DEFAULT_MODEL = {"edges": "deepwalk", "triples": "complex", "events": "lightgcn"}
-COLD = {"cold-users": "user", "cold-items": "item"}
+COLD = {
+    "cold-users": ("user", "random"),
+    "cold-items": ("item", "random"),
+    "new-users": ("user", "time"),
+    "new-items": ("item", "time"),
+}
 BY = ("user", "time", "last", *COLD)
 DELIMITERS = {"\\t": "\t", "tab": "\t", "space": " "}
 
@@ -182,7 +187,8 @@ def split_data(data: Data, how: str | None, by: str | None, seed: int) -> Split 
 def _split_events(graph: Graph, by: str, ratios: tuple[float, float, float], seed: int) -> Split:
     if by not in COLD:
         return split_interactions(graph, by, ratios, seed)
-    cold = split_cold(graph, COLD[by], ratios, seed=seed)
+    kind, who = COLD[by]
+    cold = split_cold(graph, kind, ratios, seed=seed, by=who)
     cold.audit()
     return cold.split
 
