@@ -80,7 +80,9 @@ def most_popular(split: gt.Split) -> float:
     """Recall@20 of the most taken items, for a thousand users."""
     first = split.graph.ids.rows("item").start
     taken, hidden = split.train.adjacency("out"), split.test.adjacency("out")
-    order = np.argsort(-np.bincount(split.train.edges[1], minlength=split.graph.num_nodes)[first:], kind="stable") + first
+    order = (
+        np.argsort(-np.bincount(split.train.edges[1], minlength=split.graph.num_nodes)[first:], kind="stable") + first
+    )
     recalls = []
     for user in np.flatnonzero(hidden.degree[:first])[:1000]:
         seen = taken.indices[taken.indptr[user] : taken.indptr[user + 1]]
@@ -96,7 +98,9 @@ def apart(users: int, items: int, epochs: int) -> dict[str, float]:
         path = str(Path(directory) / "log.npy")
         words = ["--users", str(users), "--items", str(items), "--log", path, "--epochs", str(epochs)]
         subprocess.run([sys.executable, __file__, "--make", *words], check=True)
-        done = subprocess.run([sys.executable, __file__, "--one", *words], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "--one", *words], stdout=subprocess.PIPE, text=True, check=True
+        )
     row = json.loads(done.stdout.strip().splitlines()[-1])
     took = f"training {row['training_s']:.1f} s, ranking {row['ranking_s']:.1f} s"
     quality = f"recall@20 {row['recall_20']:.4f}, of the most popular {row['popular_recall_20']:.4f}"

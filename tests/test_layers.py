@@ -12,7 +12,7 @@ LAYERS = (
     ("check", "card"),
     ("ids", "findings", "files", "config", "launch", "kernels"),
     ("graph", "batch"),
-    ("cleaning", "disk", "estimate", "split", "convert", "metrics", "statistics", "sampling", "objectives"),
+    ("cleaning", "events", "disk", "estimate", "split", "convert", "metrics", "statistics", "sampling", "objectives"),
     ("io", "models"),
     ("vectors",),
     ("datasets", "evaluate", "start", "train", "store"),
@@ -22,7 +22,7 @@ LAYERS = (
     ("__main__",),
 )
 LAYER_OF = {unit: number for number, units in enumerate(LAYERS) for unit in units}
-DATA_SIDE = ("check", "ids", "findings", "files", "config", "launch", "graph", "kernels", "cleaning", "disk",
+DATA_SIDE = ("check", "ids", "findings", "files", "config", "launch", "graph", "kernels", "cleaning", "events", "disk",
              "estimate", "split", "convert", "metrics", "statistics", "io", "datasets", "card")  # fmt: skip
 HEAVY = ("torch", "torch_geometric", "dgl", "pandas", "networkx", "igraph", "leidenalg", "gensim")
 

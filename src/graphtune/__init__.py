@@ -29,12 +29,13 @@ _HOME = {
     "graphtune.evaluate": (
         "Evaluation", "choose_operator", "compare", "compare_ranks", "evaluate_probe", "read_ranks", "write_ranks",
     ),
+    "graphtune.events": ("EventSummary", "cut_sessions", "describe_events"),
     "graphtune.findings": ("Finding", "Report"),
     "graphtune.graph": ("Graph",),
     "graphtune.ids": ("NodeIds",),
     "graphtune.io": (
         "from_frame", "read_adjacency_lists", "read_edges", "read_event_files", "read_events", "read_features",
-        "read_labels", "read_texts", "read_triple_files", "read_triples",
+        "read_item_graph", "read_labels", "read_social", "read_texts", "read_triple_files", "read_triples",
     ),
     "graphtune.models": (
         "BPRMF", "CP", "GAT", "GCN", "LINE", "RESCAL", "RGCN", "Answer", "Calibration", "ClosedForm", "CompGCN",
@@ -44,8 +45,8 @@ _HOME = {
     "graphtune.reporting": ("report",),
     "graphtune.split": (
         "EntitySplit", "RelationPattern", "RelationPatterns", "Split", "audit_together", "given_split",
-        "relation_patterns", "split_edges", "split_entities", "split_inductive", "split_interactions", "split_nodes",
-        "split_triples",
+        "relation_patterns", "split_cold", "split_edges", "split_entities", "split_inductive", "split_interactions",
+        "split_nodes", "split_triples",
     ),
     "graphtune.start": (
         "StartReport", "randomise", "start_from", "start_from_closed_form", "start_from_model", "start_from_state",

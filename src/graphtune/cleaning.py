@@ -8,16 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from graphtune.check import bad, integer, one_of
+from graphtune.check import bad, integer, number, one_of
 from graphtune.findings import EXAMPLES, Finding, Report
 from graphtune.graph import Graph
-from graphtune.ids import NodeIds
 
 DUPLICATES = ("first", "sum", "max", "keep")
+MEAN = "mean"
 OUTLIER_SCORE = 3.5  # modified z-score and multiple of the median above which a degree is noted
 OUTLIER_RATIO = 10
 OVERLAP = 0.8  # Jaccard overlap of (head, tail) pairs from which two relations are noted
@@ -33,23 +32,37 @@ class Cleaning:
             (by time where there are times, else by position) with its weight; "sum" and "max" keep that edge
             with the sum or the maximum of the weights ("sum" counts edges that have no weights); "keep" leaves
             parallel edges alone.
+        implicit: from which weight on an edge counts, such as a rating of 4; "mean" for the mean weight of its user
+            (its source) or more. Others are dropped, before duplicates are merged. None keeps all.
+        keep_weight: with `implicit`, keep the weights; otherwise edges have none, that is, 1 each.
         drop_self_loops: None drops them, except from a graph with relations, where (h, r, h) is a statement.
         k_core: drop nodes until every node left has at least this many edges to other nodes (0: off). In a graph
-            of events this holds for users and items alike.
+            of events this holds for users and items alike; two numbers are for users and for items.
         largest_component: keep the largest (weakly) connected component alone.
         drop_isolated: drop nodes without an edge; otherwise they stay and are counted.
     """
 
     duplicates: str = "first"
     drop_self_loops: bool | None = None
-    k_core: int = 0
+    k_core: int | tuple[int, int] = 0
     largest_component: bool = False
     drop_isolated: bool = False
+    implicit: float | str | None = None
+    keep_weight: bool = False
 
     def __post_init__(self) -> None:
         one_of("duplicates", "Cleaning", self.duplicates, DUPLICATES)
-        integer("k_core", "Cleaning", self.k_core, low=0)
-        for name in ("largest_component", "drop_isolated"):
+        if isinstance(self.k_core, tuple) and len(self.k_core) != 2:
+            raise bad("k_core", "Cleaning", "a number, or one for users and one for items", self.k_core)
+        for k in self.k_core if isinstance(self.k_core, tuple) else (self.k_core,):
+            integer("k_core", "Cleaning", k, low=0)
+        if isinstance(self.implicit, str) and self.implicit != MEAN:
+            raise bad("implicit", "Cleaning", f"a number or {MEAN!r}", self.implicit)
+        if not isinstance(self.implicit, str | None):
+            number("implicit", "Cleaning", self.implicit)
+        if self.keep_weight and self.implicit is None:
+            raise bad("keep_weight", "Cleaning", "left out without `implicit`", self.keep_weight)
+        for name in ("largest_component", "drop_isolated", "keep_weight"):
             one_of(name, "Cleaning", getattr(self, name), (True, False))
         one_of("drop_self_loops", "Cleaning", self.drop_self_loops, (None, True, False))
 
@@ -72,7 +85,7 @@ def clean(graph: Graph, rules: Cleaning = STANDARD, strict: bool = False, source
         DataError: with `strict`, naming the first thing that would be changed.
     """
     findings: list[Finding] = []
-    for step in (_without_unusable, _without_loops_and_duplicates, _core):
+    for step in (_without_unusable, _implicit, _without_loops_and_duplicates, _core):
         graph, found = step(graph, rules)
         findings += found
     degree = np.bincount(graph.edges.ravel(), minlength=graph.num_nodes)
@@ -90,35 +103,26 @@ def summary(graph: Graph) -> dict[str, int]:
     """Counts of nodes (by kind where there are several), edges and relations."""
     counts = {"nodes": graph.num_nodes}
     if len(graph.ids.kinds) > 1:
-        counts |= {f"{kind}s": len(block) for kind, block in zip(graph.ids.kinds, graph.ids.blocks)}
+        counts |= {plural(kind): len(block) for kind, block in zip(graph.ids.kinds, graph.ids.blocks)}
     counts["edges"] = graph.num_edges
+    if graph.side is not None:
+        counts["side edges"] = sum(edges.shape[1] for edges in graph.side.values())
     if graph.relation_ids is not None:
         counts["relations"] = graph.num_relations
     return counts
 
 
-def keep_nodes(graph: Graph, keep: np.ndarray) -> Graph:
-    """The subgraph of the nodes that `keep`, a mask [N], selects.
+def plural(kind: str) -> str:
+    """Several of a kind of node: users, entities."""
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
-    Ids, features, labels, targets and texts stay with their nodes; edges with a dropped end go. Relation names
-    and label names stay, so that their numbers mean the same.
-    """
+
+def keep_nodes(graph: Graph, keep: np.ndarray) -> Graph:
+    """The subgraph of the nodes that `keep`, a mask [N], selects; see `Graph.take_nodes`."""
     keep = np.asarray(keep)
     if keep.dtype != np.bool_ or keep.shape != (graph.num_nodes,):
         raise bad("keep", "keep_nodes", f"a mask of {graph.num_nodes} booleans", f"{keep.dtype} {keep.shape}")
-    row = np.cumsum(keep) - 1
-    inner = graph.take_edges(keep[graph.edges[0]] & keep[graph.edges[1]])
-    starts = graph.ids.starts
-    blocks = [b.filter(pa.array(keep[s:e])) for b, s, e in zip(graph.ids.blocks, starts, starts[1:])]
-    texts = graph.texts
-    return inner.replace(
-        edges=row[inner.edges],
-        ids=NodeIds(tuple(blocks), graph.ids.kinds),
-        features=None if graph.features is None else graph.features[keep],
-        labels=None if graph.labels is None else graph.labels[keep],
-        targets=None if graph.targets is None else graph.targets[keep],
-        texts=None if texts is None else tuple(texts[i] for i in np.flatnonzero(keep)),
-    )
+    return graph.take_nodes(np.flatnonzero(keep))
 
 
 def components(edges: np.ndarray, num_nodes: int) -> np.ndarray:
@@ -132,24 +136,26 @@ def components(edges: np.ndarray, num_nodes: int) -> np.ndarray:
     return _components_of(source[joins], target[joins], int(part.max()) + 1)[part]
 
 
-def core_members(graph: Graph, k: int) -> np.ndarray:
-    """[N] bool, whether each node is in the k-core: the largest subgraph with at least `k` edges at every node.
+def core_members(graph: Graph, k: int | np.ndarray) -> np.ndarray:
+    """[N] bool, whether each node is in the k-core: the largest subgraph with at least `k` edges at every node, or with
+    k[v] at each node v (the (k, l)-core of users and items).
 
     Self-loops do not count; parallel edges count each. After Batagelj and Zaversnik (2003), a layer at a time.
     """
     away = graph.edges[:, graph.edges[0] != graph.edges[1]]
     source, target = np.concatenate([away, away[::-1]], axis=1)
     n = graph.num_nodes
+    need = np.broadcast_to(np.asarray(k), (n,))
     ties = sp.coo_array((np.ones(len(source), dtype=np.int64), (source, target)), shape=(n, n)).tocsr()
     degree = np.bincount(source, minlength=n)
     member = np.ones(n, dtype=bool)
-    layer = np.flatnonzero(degree < k)
+    layer = np.flatnonzero(degree < need)
     while layer.size:
         member[layer] = False
         lost = ties[layer]
         np.subtract.at(degree, lost.indices, lost.data)
         touched = np.unique(lost.indices)
-        layer = touched[member[touched] & (degree[touched] < k)]
+        layer = touched[member[touched] & (degree[touched] < need[touched])]
     return member
 
 
@@ -171,6 +177,25 @@ def _without_unusable(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Findin
             names = tuple(f"{name}: {values[i]:g}" for name, i in zip(_edge_names(graph, first), first))
             findings.append(Finding(what, int(fault.sum()), "dropped", names))
     return (graph.take_edges(~drop) if drop.any() else graph), findings
+
+
+def _implicit(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
+    """The edges whose weight is enough."""
+    if rules.implicit is None:
+        return graph, []
+    if graph.weight is None:
+        raise bad("implicit", "Cleaning", "None for edges without weights", rules.implicit, "Read the weight column.")
+    if rules.implicit == MEAN:
+        user, weight = graph.edges[0], graph.weight.astype(np.float64)
+        count = np.maximum(1, np.bincount(user, minlength=graph.num_nodes))
+        mean = np.bincount(user, weights=weight, minlength=graph.num_nodes) / count
+        below = weight < mean[user] - 1e-9 * np.abs(mean[user])  # a mean of equal weights may be rounded up
+        what = "edges with a weight below the mean of their user"
+    else:
+        below, what = graph.weight < np.float32(rules.implicit), f"edges with a weight below {rules.implicit:g}"
+    findings = [_edge_finding(graph, what, below, "dropped")] if below.any() else []
+    graph = graph.take_edges(~below) if below.any() else graph
+    return (graph if rules.keep_weight else graph.replace(weight=None)), findings
 
 
 def _without_loops_and_duplicates(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
@@ -269,10 +294,15 @@ def _edge_key(graph: Graph) -> np.ndarray:
 
 
 def _core(graph: Graph, rules: Cleaning) -> tuple[Graph, list[Finding]]:
-    if rules.k_core == 0:
+    if rules.k_core in (0, (0, 0)):
         return graph, []
-    member = core_members(graph, rules.k_core)
-    return _drop_nodes(graph, ~member, f"nodes outside the {rules.k_core}-core")
+    if not isinstance(rules.k_core, tuple):
+        member = core_members(graph, rules.k_core)
+        return _drop_nodes(graph, ~member, f"nodes outside the {rules.k_core}-core")
+    if len(graph.ids.kinds) != 2:
+        raise bad("k_core", "Cleaning", "one number for a graph that is no log of events", rules.k_core)
+    k = np.repeat(rules.k_core, np.diff(graph.ids.starts))
+    return _drop_nodes(graph, ~core_members(graph, k), f"nodes outside the {rules.k_core}-core of users and items")
 
 
 def _isolated(graph: Graph, isolated: np.ndarray, rules: Cleaning) -> tuple[Graph, list[Finding]]:

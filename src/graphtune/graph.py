@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,6 +74,8 @@ class Graph:
         label_names: the C names.
         targets: [N] float64 values to regress on, NaN where unknown.
         texts: N strings.
+        side: further edges by name, each [2, S] int64, such as "social" between users: encoders may pass messages over
+            them, either way round; they are in no part of a split and are not what is learned to be found.
         lists: where neighbour lists are read from; None to make them in memory. See `graphtune.load_graph`.
     """
 
@@ -87,15 +91,14 @@ class Graph:
     label_names: tuple[str, ...] | None = None
     targets: np.ndarray | None = None
     texts: tuple[str, ...] | None = field(default=None, repr=False)
+    side: Mapping[str, np.ndarray] | None = None
     lists: Lists | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         edges = np.ascontiguousarray(self.edges, dtype=np.int64).reshape(2, -1)
         object.__setattr__(self, "edges", edges)
-        for ends in blocks(*edges):
-            for end in ends:
-                if end.min() < 0 or end.max() >= self.num_nodes:
-                    raise bad("edges", "Graph", f"rows in [0, {self.num_nodes})", int(end.max()))
+        self._check_rows("edges", edges)
+        self._check_side()
         if (self.relation is None) != (self.relation_ids is None):
             raise bad("relation_ids", "Graph", "given exactly when `relation` is", self.relation_ids)
         for name in ("relation", "weight", "time"):
@@ -137,8 +140,9 @@ class Graph:
 
     @property
     def is_bipartite_events(self) -> bool:
-        """Whether this is a log of user-item events: two kinds of node, edges from the first to the second."""
-        return self.ids.kinds == ("user", "item")
+        """Whether this is a log of user-item events: edges from users to items, the first two kinds of node. Others,
+        such as the entities of an item knowledge graph, have side edges only."""
+        return self.ids.kinds[:2] == ("user", "item")
 
     def replace(self, **changes: object) -> Graph:
         """A copy with some fields changed; with other edges it has neighbour lists of its own, in memory."""
@@ -156,6 +160,27 @@ class Graph:
                 if getattr(self, name) is not None
             },
         )
+
+    def take_nodes(self, rows: np.ndarray) -> Graph:
+        """The subgraph of the nodes at `rows`, distinct and kind after kind, which stand in this order then.
+
+        Ids, features, labels, targets and texts stay with their nodes; edges and side edges with another end go.
+        Relation names and label names stay, so that their numbers mean the same.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        place = np.full(self.num_nodes, -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        inner = self.take_edges((place[self.edges] >= 0).all(axis=0))
+        changes: dict[str, Any] = {"edges": place[inner.edges], "ids": self.ids.take(rows)}
+        for name in ("features", "labels", "targets"):
+            if getattr(self, name) is not None:
+                changes[name] = getattr(self, name)[rows]
+        if self.texts is not None:
+            changes["texts"] = tuple(self.texts[row] for row in rows)
+        if self.side is not None:
+            moved = {name: place[edges] for name, edges in self.side.items()}
+            changes["side"] = {name: ends[:, (ends >= 0).all(axis=0)] for name, ends in moved.items()}
+        return inner.replace(**changes)
 
     def adjacency(self, direction: str = "out") -> CSR:
         """Neighbours by row: of edges out of a node, into it, or "both".
@@ -197,6 +222,16 @@ class Graph:
         matrix = sp.csr_array((values, csr.indices, csr.indptr), shape=shape, copy=True)  # as the sums go in place
         matrix.sum_duplicates()
         return matrix
+
+    def side_matrix(self) -> sp.csr_array:
+        """[N, N] float32, symmetric: 1 where any side edge joins two nodes, 0 on the diagonal."""
+        lists = [np.empty((2, 0), dtype=np.int64), *(self.side or {}).values()]
+        u, v = np.concatenate(lists, axis=1)
+        ends = np.concatenate([u, v])[np.tile(u != v, 2)], np.concatenate([v, u])[np.tile(u != v, 2)]
+        shape = (self.num_nodes, self.num_nodes)
+        matrix = sp.coo_array((np.ones(len(ends[0]), dtype=np.float32), ends), shape=shape).tocsr()
+        matrix.data[:] = 1
+        return sp.csr_array(matrix)
 
     def strength(self, direction: str = "both") -> np.ndarray:
         """[N] float64, the weights of each node's edges summed: of those out of it, into it, or both (loops once)."""
@@ -241,7 +276,26 @@ class Graph:
             for (part,) in blocks(np.ascontiguousarray(array).reshape(-1)):
                 digest.update(part.data)
         digest.update("\n".join(self.texts or ()).encode())
+        for name, edges in sorted((self.side or {}).items()):
+            digest.update(f"side {name}".encode())
+            digest.update(np.ascontiguousarray(edges).data)
         return digest.hexdigest()
+
+    def _check_rows(self, name: str, edges: np.ndarray) -> None:
+        for ends in blocks(*edges):
+            for end in ends:
+                if end.min() < 0 or end.max() >= self.num_nodes:
+                    raise bad(name, "Graph", f"rows in [0, {self.num_nodes})", int(end.max()))
+
+    def _check_side(self) -> None:
+        if self.side is None:
+            return
+        side = {}
+        for name, edges in self.side.items():
+            side[name] = np.array(edges, dtype=np.int64).reshape(2, -1)
+            self._check_rows(f"side[{name!r}]", side[name])
+            side[name].flags.writeable = False
+        object.__setattr__(self, "side", MappingProxyType(side) if side else None)
 
     def _check_length(self, name: str, length: int, unit: str) -> None:
         value = getattr(self, name)

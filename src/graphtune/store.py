@@ -253,6 +253,7 @@ def _config(model: Model, record: Record, graph: Graph) -> dict[str, Any]:
             "integer_ids": [str(b.type) == "int64" for b in graph.ids.blocks],
             "integer_relations": graph.relation_ids is not None and str(graph.relation_ids.blocks[0].type) == "int64",
             "label_names": None if graph.label_names is None else list(graph.label_names),
+            "side": list(graph.side or ()),
             "on_disk": None if graph.lists is None else _place(graph.lists.directory),
         },
         "split": None if split is None else _described(split),
@@ -278,6 +279,7 @@ def _save_arrays(graph: Graph, record: Record, path: Path) -> None:
         arrays["features.shape"] = np.array(f.shape)
     elif f is not None:
         arrays["features"] = f
+    arrays |= {f"side.{i}": edges for i, edges in enumerate((graph.side or {}).values())}
     if record.split is not None:
         arrays |= _parts("split", record.split)
     for task, split in record.node_splits.items():
@@ -360,9 +362,10 @@ def _graph(path: Path, options: dict[str, Any], arrays: dict[str, np.ndarray]) -
         features = sp.csr_array(csr, shape=tuple(arrays["features.shape"]))
     of_nodes = {name: arrays[name] for name in ("labels", "targets") if name in arrays}
     names = None if options["label_names"] is None else tuple(options["label_names"])
+    side = {name: arrays[f"side.{i}"] for i, name in enumerate(options.get("side", ()))} or None
     if options.get("on_disk") is not None:
         graph = _from_disk(path, options["on_disk"])
-        return graph.replace(features=features, label_names=names, texts=texts, **of_nodes)
+        return graph.replace(features=features, label_names=names, texts=texts, side=side, **of_nodes)
     ids = _ids(nodes, tuple(options["kinds"]), options["integer_ids"])
     relation_ids = None
     if options["relations"] or (path / "relations.parquet").exists():
@@ -374,6 +377,7 @@ def _graph(path: Path, options: dict[str, Any], arrays: dict[str, np.ndarray]) -
         features=features,
         label_names=names,
         texts=texts,
+        side=side,
         **{name: arrays[name] for name in ARRAYS if name in arrays},  # type: ignore[arg-type]
     )
 

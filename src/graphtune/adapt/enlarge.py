@@ -54,7 +54,8 @@ class Enlarged:
 def enlarge(graph: Graph, facts: Graph) -> Enlarged:
     """The graph with what is new in the facts: nodes, behind those of their kind, and edges.
 
-    Labels, targets and texts of new nodes are unknown; features are those that the facts give them.
+    Labels, targets and texts of new nodes are unknown; features are those that the facts give them. Side edges are
+    those of both.
 
     Args:
         graph: in memory.
@@ -73,6 +74,7 @@ def enlarge(graph: Graph, facts: Graph) -> Enlarged:
         if getattr(graph, name) is not None:
             fields[name] = np.concatenate([getattr(graph, name), getattr(facts, name)])
     fields |= _of_nodes(graph, facts, rows, row_of, len(ids))
+    fields["side"] = _side(graph, facts, rows, row_of)
     whole = graph.replace(ids=ids, **fields)
     kept = _first_told(whole, graph.num_edges)
     return Enlarged(whole.take_edges(kept), rows, graph.num_edges, int((~kept).sum()))
@@ -161,6 +163,17 @@ def _as_type(fresh: pa.Array, to: pa.DataType) -> pa.Array:
         wrong = fresh.filter(pc.invert(pc.match_substring_regex(fresh, r"^-?[0-9]+$")))
         shown = wrong[:SHOWN].to_pylist() or fresh[:SHOWN].to_pylist()
         raise bad("facts", WHO, "of integer ids, as the nodes of the model have", shown) from None
+
+
+def _side(graph: Graph, facts: Graph, rows: np.ndarray, row_of: np.ndarray) -> dict[str, np.ndarray] | None:
+    """The side edges of both by name, each pair once."""
+    side = {name: rows[edges] for name, edges in (graph.side or {}).items()}
+    for name, edges in (facts.side or {}).items():
+        known = side.get(name, np.empty((2, 0), dtype=np.int64))
+        both = np.concatenate([known, row_of[edges]], axis=1)
+        first = np.unique(row_key(*both), return_index=True)[1]
+        side[name] = both[:, np.sort(first)]
+    return side or None
 
 
 def _of_nodes(graph: Graph, facts: Graph, rows: np.ndarray, row_of: np.ndarray, count: int) -> dict[str, Any]:

@@ -72,6 +72,16 @@ def inspect(
     texts: o.Texts = None,
     strict: o.Strict = False,
     on_disk: o.OnDisk = None,
+    implicit: o.Implicit = None,
+    keep_weight: o.KeepWeight = False,
+    k_core: o.KCore = None,
+    duplicates: o.Duplicates = None,
+    session_gap: o.SessionGap = None,
+    user_features: o.UserFeatures = None,
+    item_features: o.ItemFeatures = None,
+    categories: o.Categories = None,
+    social: o.Social = None,
+    item_graph: o.ItemGraph = None,
     model: o.Model = None,
     variant: o.Variant = None,
     dim: o.Dim = None,
@@ -81,11 +91,14 @@ def inspect(
 ) -> None:
     """What is in a file: size, components, degrees, faults, and the memory and time that learning it takes."""
     from graphtune.cli.data import DataOptions, LabelOptions
+    from graphtune.cli.extras import ExtraOptions
     from graphtune.cli.inspect import InspectOptions, inspect, show_inspection
 
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
-    data = DataOptions(edges, *read, about, features, strict, on_disk, texts)
+    rules = (implicit, keep_weight, k_core, duplicates, session_gap)
+    extras = ExtraOptions(*rules, user_features, item_features, categories, social, item_graph)
+    data = DataOptions(edges, *read, about, features, strict, on_disk, extras, texts)
     asked = InspectOptions(data, model, variant, dim, tuple(set or ()), split)
     talk = Talk(json)
     talk.run(lambda: inspect(asked, talk), show_inspection)
@@ -104,7 +117,12 @@ def embed(
     by: Annotated[
         str | None,
         typer.Option(
-            "--by", help="Split events by user, time or last.", rich_help_panel=o.LEARNING, show_default=False
+            "--by",
+            metavar="user|time|last|cold-users|...",
+            help="How events are split: by user (unless given), time, last, cold-users, cold-items, new-users or "
+            "new-items.",
+            rich_help_panel=o.LEARNING,
+            show_default=False,
         ),
     ] = None,
     start: o.Start = None,
@@ -129,6 +147,16 @@ def embed(
     texts: o.Texts = None,
     strict: o.Strict = False,
     on_disk: o.OnDisk = None,
+    implicit: o.Implicit = None,
+    keep_weight: o.KeepWeight = False,
+    k_core: o.KCore = None,
+    duplicates: o.Duplicates = None,
+    session_gap: o.SessionGap = None,
+    user_features: o.UserFeatures = None,
+    item_features: o.ItemFeatures = None,
+    categories: o.Categories = None,
+    social: o.Social = None,
+    item_graph: o.ItemGraph = None,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     log: o.Log = None,
@@ -141,11 +169,14 @@ def embed(
     """Read, clean, split, pretrain, evaluate and save."""
     from graphtune.cli.data import DataOptions, LabelOptions
     from graphtune.cli.embed import EmbedOptions, embed, show_embedding
+    from graphtune.cli.extras import ExtraOptions
     from graphtune.cli.output import OutOptions
 
     about = LabelOptions(labels, label_type, label_columns, kind)
     read = (triples, events, columns, directed, weight, time, delimiter, header, label_attribute)
-    data = DataOptions(edges, *read, about, features, strict, on_disk, texts)
+    rules = (implicit, keep_weight, k_core, duplicates, session_gap)
+    extras = ExtraOptions(*rules, user_features, item_features, categories, social, item_graph)
+    data = DataOptions(edges, *read, about, features, strict, on_disk, extras, texts)
     place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
     asked = EmbedOptions(
         data, place, model, variant, dim, seed, split, by, start, missing, resize, scale, tuple(set or ()), fixed

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from graphtune.check import ArgumentError, bad
 from graphtune.cli.data import NAMED, DataOptions, LabelOptions
 from graphtune.cli.embed import EmbedOptions, embed, show_embedding
+from graphtune.cli.extras import ExtraOptions
 from graphtune.cli.finetune import FinetuneOptions, finetune, show_finetuning
 from graphtune.cli.output import OutOptions
 from graphtune.cli.settings import nearest, plain_type
@@ -18,11 +19,14 @@ from graphtune.cli.start import NAMES
 from graphtune.cli.talk import Talk
 
 SECTIONS: dict[str, tuple[type, ...]] = {
-    "data": (DataOptions, LabelOptions),
+    "data": (DataOptions, ExtraOptions, LabelOptions),
     "embed": (EmbedOptions, OutOptions),
     "finetune": (FinetuneOptions, OutOptions, LabelOptions),
 }
-FILES = ("edges", "labels", "features", "texts", "start", "fixed", "out", "directory", "on_disk")
+FILES = (
+    "edges", "labels", "features", "texts", "user_features", "item_features", "social", "item_graph", "start", "fixed", "out",
+    "directory", "on_disk",
+)  # fmt: skip
 Config = dict[str, dict[str, Any]]
 
 
@@ -92,7 +96,8 @@ def embed_options(config: Config, again: OutOptions) -> EmbedOptions:
     _need(config, "embed", "out")
     data, asked = config["data"], config["embed"]
     labels = LabelOptions(**_only(data, LabelOptions))
-    source = DataOptions(**{**_only(data, DataOptions), "labels": labels})
+    extras = ExtraOptions(**_only(data, ExtraOptions))
+    source = DataOptions(**{**_only(data, DataOptions), "labels": labels, "extras": extras})
     return EmbedOptions(data=source, out=_out(asked, again), **{**_only(asked, EmbedOptions, "out"), **_set(asked)})
 
 
@@ -110,7 +115,7 @@ def _check_keys(section: str, values: dict[str, Any]) -> None:
     types = {name: hint for cls in reversed(SECTIONS[section]) for name, hint in get_type_hints(cls).items()}
     types |= {"labels": str, "out": str, "set": dict}
     types = {name: plain_type(hint)[0] for name, hint in types.items()}
-    keys = [name for name in types if name not in ("data", "resume", "overwrite")]
+    keys = [name for name in types if name not in ("data", "extras", "resume", "overwrite")]
     if section == "embed":
         keys.remove("labels")
     for key, value in values.items():

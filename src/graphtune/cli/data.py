@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from graphtune.check import ArgumentError, DataError, bad, one_of
 from graphtune.cleaning import summary
+from graphtune.cli.extras import OF_EVENTS, ExtraOptions
 from graphtune.cli.settings import nearest
 from graphtune.cli.talk import Talk
 from graphtune.disk import has_graph, load_graph
@@ -15,12 +16,19 @@ from graphtune.estimate.triples import RELATIONAL as SCORERS
 from graphtune.findings import Report
 from graphtune.graph import Graph
 from graphtune.io import read_edges, read_events, read_features, read_labels, read_texts, read_triples
-from graphtune.split import RATIOS, Split, split_edges, split_interactions, split_triples
+from graphtune.split import RATIOS, Split, split_cold, split_edges, split_interactions, split_triples
 
 NAMED = "dataset:"
 NO_SPLIT = "none"
 RELATIONAL = tuple(map(str.lower, (*SCORERS, *RELATIONAL_GNNS)))
 DEFAULT_MODEL = {"edges": "deepwalk", "triples": "complex", "events": "lightgcn"}
+COLD = {
+    "cold-users": ("user", "random"),
+    "cold-items": ("item", "random"),
+    "new-users": ("user", "time"),
+    "new-items": ("item", "time"),
+}
+BY = ("user", "time", "last", *COLD)
 DELIMITERS = {"\\t": "\t", "tab": "\t", "space": " "}
 
 
@@ -59,6 +67,7 @@ class DataOptions:
         features: a file of node features.
         strict: refuse data in which anything would be changed.
         on_disk: the directory to keep the graph in, for one that does not fit into memory.
+        extras: rules of cleaning, and what belongs to users and items.
         texts: a file of the nodes' texts.
     """
 
@@ -76,6 +85,7 @@ class DataOptions:
     features: str | None = None
     strict: bool = False
     on_disk: str | None = None
+    extras: ExtraOptions = field(default_factory=ExtraOptions)
     texts: str | None = None
 
     @property
@@ -147,7 +157,7 @@ def split_data(data: Data, how: str | None, by: str | None, seed: int) -> Split 
     Args:
         data: what to divide.
         how: "none", ratios such as "7:2:1", or None for the published split or else 7:2:1.
-        by: for events "user", "time" or "last".
+        by: for events one of BY.
         seed: of what is random.
 
     Raises:
@@ -165,15 +175,24 @@ def split_data(data: Data, how: str | None, by: str | None, seed: int) -> Split 
     if how is None and by is None and data.published is not None:
         split = data.published
     elif data.kind == "events":
-        by = one_of("--by", "embed", by or "user", ("user", "time", "last"))
+        by = one_of("--by", "embed", by or "user", BY)
         if by == "last" and how is not None:
             raise bad("--split", "embed", "left out for --by last, which needs no ratios", how)
-        split = split_interactions(data.graph, by, ratios, seed)
+        split = _split_events(data.graph, by, ratios, seed)
     elif data.kind == "triples" and data.graph.directed:
         split = split_triples(data.graph, ratios, seed)
     else:
         split = split_edges(data.graph, ratios, seed)
     return split
+
+
+def _split_events(graph: Graph, by: str, ratios: tuple[float, float, float], seed: int) -> Split:
+    if by not in COLD:
+        return split_interactions(graph, by, ratios, seed)
+    kind, who = COLD[by]
+    cold = split_cold(graph, kind, ratios, seed=seed, by=who)
+    cold.audit()
+    return cold.split
 
 
 def check_pair(model: str, kind: str) -> None:
@@ -200,6 +219,7 @@ def _named(options: DataOptions) -> Data:
     for name in ("triples", "events", "columns", "weight", "time", "delimiter", "header"):
         if getattr(options, name) not in (None, False):
             raise bad(f"--{name}", "graphtune", "left out for a data set by name", getattr(options, name))
+    options.extras.refuse("left out for a data set by name")
     loaded = load_dataset(known_dataset(options.edges[len(NAMED) :]))
     return Data(loaded.graph, (loaded.report,), loaded.split)
 
@@ -224,12 +244,17 @@ def _from_file(options: DataOptions) -> Data:
         raise bad("--events", "graphtune", "left out where --triples is given", options.events)
     if options.on_disk is not None and (options.triples or options.events is not None):
         raise bad("--on-disk", "graphtune", "left out for triples and events", options.on_disk)
+    if options.extras.implicit is not None and options.weight is None:
+        raise bad("--implicit", "graphtune", "given with --weight COLUMN", options.extras.implicit)
+    if options.events is None:
+        options.extras.refuse("left out without --events", *OF_EVENTS)
     if has_graph(options.edges):
         graph, report = _directory(options)
     else:
         graph, report = _triples(options) if options.triples else _events_or_edges(options)
+    graph, of_extras = options.extras.add_to(graph, options.strict)
     graph, of_labels = with_labels(graph, options.labels, options.strict)
-    reports = [report, *of_labels]
+    reports = [report, *of_extras, *of_labels]
     if options.features is not None:
         graph, report = read_features(options.features, graph, node_kind=options.labels.kind, strict=options.strict)
         reports.append(report)
@@ -246,6 +271,7 @@ def _directory(options: DataOptions) -> tuple[Graph, Report]:
         if getattr(options, name) not in (None, False):
             what = "left out for a graph in a directory, which is read already"
             raise bad(f"--{name.replace('_', '-')}", "graphtune", what, getattr(options, name))
+    options.extras.refuse("left out for a graph in a directory, which is cleaned already")
     graph = load_graph(options.edges)
     return graph, Report(options.edges).add([], **summary(graph))
 
@@ -262,6 +288,7 @@ def _triples(options: DataOptions) -> tuple[Graph, Report]:
         head=head,
         relation=relation,
         tail=tail,
+        cleaning=options.extras.cleaning(),
         strict=options.strict,
     )
 
@@ -285,6 +312,8 @@ def _events_or_edges(options: DataOptions) -> tuple[Graph, Report]:
         item=item,
         time=time,
         weight=options.weight,
+        session_gap=options.extras.session_gap,
+        cleaning=options.extras.cleaning(),
         strict=options.strict,
     )
 
@@ -301,6 +330,7 @@ def _edges(options: DataOptions) -> tuple[Graph, Report]:
         weight=options.weight,
         time=options.time,
         label=options.label_attribute,
+        cleaning=options.extras.cleaning(),
         strict=options.strict,
         on_disk=options.on_disk,
     )

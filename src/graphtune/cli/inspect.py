@@ -11,6 +11,7 @@ from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_pair, rea
 from graphtune.cli.room import amount, duration, needed, ratios_for, warning
 from graphtune.cli.talk import Talk, lines
 from graphtune.estimate import USUAL, Plan
+from graphtune.events import describe_events
 from graphtune.findings import Finding, Report
 from graphtune.graph import Graph
 from graphtune.kernels.memory import blocks
@@ -20,6 +21,7 @@ from graphtune.split.patterns import SENTENCES
 TOP = 3
 PATTERNS = 5  # shown of a kind
 AT_ONCE = 1 << 22
+HAS = ("weight", "time", "features", "labels", "targets", "texts")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ def inspect(options: InspectOptions, talk: Talk) -> dict[str, Any]:
         "kind": data.kind,
         "directed": graph.directed,
         "size": data.reports[0].summary,
-        "has": [name for name in ("weight", "time", "features", "labels", "targets", "texts") if _has(graph, name)],
+        "has": [name for name in HAS if getattr(graph, name) is not None],
         "degrees": degrees(graph),
+        "side": {name: links.shape[1] for name, links in (graph.side or {}).items()},
+        "events": _events(data),
         "patterns": _patterns(graph),
         "leaks": _leaks(data),
         "reports": [_report(report) for report in data.reports],
@@ -70,6 +74,9 @@ def show_inspection(result: dict[str, Any]) -> None:
         highest = ", ".join(f"{node['id']} ({node['degree']:,})" for node in d["highest"])
         lines(f"Degrees of {kind}s: {d['least']:,} to {d['most']:,}, median {d['median']:g}, mean {d['mean']:.2f};"
               f" highest: {highest}")  # fmt: skip
+    if result["side"]:
+        lines("Side edges: " + ", ".join(f"{name} ({count:,})" for name, count in result["side"].items()))
+    lines(*(result["events"]["lines"] if result["events"] else ()))
     _show_patterns(result["patterns"])
     lines(*(f"Published split: {text}" for text in result["leaks"]))
     need = result["embed"]
@@ -91,6 +98,8 @@ def degrees(graph: Graph) -> dict[str, Any]:
     for kind in graph.ids.kinds:
         rows = np.array(graph.ids.rows(kind))
         own = degree[rows]
+        if not own.any():
+            continue  # entities, which have side edges alone
         top = rows[np.argsort(-own, kind="stable")[:TOP]]
         named = zip(graph.ids.values(top), degree[top].tolist())
         found[kind] = {
@@ -101,6 +110,14 @@ def degrees(graph: Graph) -> dict[str, Any]:
             "highest": [{"id": i, "degree": d} for i, d in named],
         }
     return found
+
+
+def _events(data: Data) -> dict[str, Any] | None:
+    """Of users and items; None where there are none."""
+    if data.kind != "events":
+        return None
+    found = describe_events(data.graph)
+    return {**asdict(found), "repeats": found.repeats, "lines": list(found.lines())}
 
 
 def _patterns(graph: Graph) -> dict[str, Any] | None:
@@ -151,10 +168,6 @@ def _plan(options: InspectOptions, model: str, graph: Graph) -> Plan:
 
     settings = parse_settings(options.set, "inspect", {"dim": options.dim})
     return Plan.of(*configure(find_variant(model, options.variant, graph)[0], settings))
-
-
-def _has(graph: Graph, name: str) -> bool:
-    return getattr(graph, name) is not None
 
 
 def _report(report: Report) -> dict[str, Any]:

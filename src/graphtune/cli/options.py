@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-DATA, LABELS, OUTPUT, LEARNING = "Data", "Labels", "Output", "Learning"
+DATA, EVENTS, LABELS, OUTPUT, LEARNING = "Data", "Cleaning and events", "Labels", "Output", "Learning"
 
 
 def _option(*names: str, help: str, panel: str | None = None, metavar: str | None = None) -> typer.models.OptionInfo:
@@ -158,6 +158,45 @@ OnDisk: TypeAlias = Annotated[
     str | None,
     _option("--on-disk", metavar="DIR", help="Keep the graph there: for edges that memory does not hold.", panel=DATA),
 ]
+Implicit: TypeAlias = Annotated[
+    str | None,
+    _option("--implicit", metavar="4|mean", help="Keep events of this weight or more, or of their user's mean; each "
+            "counts 1 then.", panel=EVENTS),
+]  # fmt: skip
+KeepWeight: TypeAlias = Annotated[bool, _option("--keep-weight", help="With --implicit: keep weights.", panel=EVENTS)]
+KCore: TypeAlias = Annotated[
+    str | None,
+    _option("--k-core", metavar="K|K,K", help="Drop nodes with fewer edges, again and again; or K of users, of items.",
+            panel=EVENTS),
+]  # fmt: skip
+Duplicates: TypeAlias = Annotated[
+    str | None,
+    _option("--duplicates", metavar="first|sum|max|keep", help="Repeated edges: the first (unless given), the sum or "
+            "the most of their weights, or all of them.", panel=EVENTS),
+]  # fmt: skip
+SessionGap: TypeAlias = Annotated[
+    float | None,
+    _option("--session-gap", metavar="TIME", help="Sessions for users: cut where more time passes.", panel=EVENTS),
+]
+UserFeatures: TypeAlias = Annotated[
+    str | None, _option("--user-features", metavar="FILE", help="An id, then numbers or categories.", panel=EVENTS)
+]
+ItemFeatures: TypeAlias = Annotated[
+    str | None, _option("--item-features", metavar="FILE", help="The same of items.", panel=EVENTS)
+]
+Categories: TypeAlias = Annotated[
+    str | None,
+    _option("--categories", metavar="user.A,item.B", help="Their columns of numbers that stand for categories.",
+            panel=EVENTS),
+]  # fmt: skip
+Social: TypeAlias = Annotated[
+    str | None, _option("--social", metavar="FILE", help="Links between users, as side edges.", panel=EVENTS)
+]
+ItemGraph: TypeAlias = Annotated[
+    str | None,
+    _option("--item-graph", metavar="FILE", help="Triples (item, r, t) or between entities, as side edges.",
+            panel=EVENTS),
+]  # fmt: skip
 Labels: TypeAlias = Annotated[
     str | None, _option("--labels", metavar="FILE", help="Labels of nodes: a line `id,label` each.", panel=LABELS)
 ]

@@ -15,7 +15,9 @@ from graphtune.convert.tables import (
     from_tables,
     is_typed,
     labels_or_targets,
+    side_tables,
     to_tables,
+    with_side,
     y_and_target,
 )
 from graphtune.convert.tensors import array, set_all
@@ -35,7 +37,8 @@ def from_pyg(data: Data | HeteroData, directed: bool | None = None) -> Graph:
     Read of the nodes: `x` (dense or sparse), `y` ([N] integers: classes; [N] floats: targets; [N, C] zeros
     and ones: several labels a node), `target`, `ids`, `texts`. Of the edges: `edge_index`, `edge_type` with
     `relation_ids`, `edge_weight` or an `edge_attr` of one column, `edge_time`. Of the whole: `label_names`.
-    Masks are read by `part_from_pyg`; nothing else is carried.
+    Masks are read by `part_from_pyg`; nothing else is carried. Edge types of a `HeteroData` that its list `side` names
+    are side edges.
 
     PyG has no ids: without the `ids` that `to_pyg` writes they are 0..n-1 for each kind. A relation of
     several edge types of one name is one relation. A node type without `x` gets zeros, an edge type without
@@ -53,15 +56,20 @@ def from_pyg(data: Data | HeteroData, directed: bool | None = None) -> Graph:
     who = "from_pyg"
     from torch_geometric.data import Data, HeteroData
 
+    side: list[Edges] = []
     if isinstance(data, HeteroData):
         nodes = {kind: _nodes(data[kind], kind, who) for kind in data.node_types}
         edges = [_edges(data[kind], kind, who) for kind in data.edge_types]
+        apart = set(_get(data, "side") or ())
+        side = [table for table in edges if table.type[1] in apart]
+        edges = [table for table in edges if table.type[1] not in apart]
     elif isinstance(data, Data):
         nodes, edges = {NODE: _nodes(data, NODE, who)}, [_edges(data, ONE_TYPE, who)]
     else:
         raise bad("data", who, "a Data or HeteroData of torch_geometric", type(data).__name__)
     relation_ids, label_names = _get(data, "relation_ids"), _get(data, "label_names")
-    return from_tables(Tables(nodes, edges, relation_ids, label_names), who, directed)
+    graph = from_tables(Tables(nodes, edges, relation_ids, label_names), who, directed)
+    return with_side(graph, side)
 
 
 def to_pyg(graph: Graph) -> Data | HeteroData:
@@ -69,7 +77,8 @@ def to_pyg(graph: Graph) -> Data | HeteroData:
 
     Written as `from_pyg` reads it, an undirected edge in both directions. Your ids are the list `ids` (of
     `data`, or of each node type). Several labels a node are a float `y`, targets a double `y` (or `target`
-    beside labels); features are dense. Edges without a relation are of the type "to".
+    beside labels); features are dense. Edges without a relation are of the type "to". Side edges of a graph with kinds
+    of node are edge types by their names, which the list `side` holds; of another graph they are left out.
     """
     from torch_geometric.data import Data, HeteroData
 
@@ -78,8 +87,9 @@ def to_pyg(graph: Graph) -> Data | HeteroData:
         data = HeteroData()
         for kind, nodes in tables.nodes.items():
             set_all(data[kind], _node_values(nodes))
-        for edges in tables.edges:
+        for edges in [*tables.edges, *side_tables(graph)]:
             set_all(data[edges.type], _edge_values(edges))
+        set_all(data, {"side": list(graph.side) if graph.side else None})
     else:
         data = Data()
         set_all(data, _node_values(tables.nodes[NODE]) | _edge_values(tables.edges[0]))

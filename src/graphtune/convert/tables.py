@@ -125,6 +125,29 @@ def to_tables(graph: Graph) -> Tables:
     return Tables(nodes, _edges_of(graph), relation_ids, graph.label_names)
 
 
+def side_tables(graph: Graph) -> list[Edges]:
+    """The side edges, a table for each name and pair of kinds."""
+    tables = []
+    for name, edges in (graph.side or {}).items():
+        kinds = graph.ids.kinds_of(edges)
+        for source, target in np.unique(kinds, axis=1).T.tolist():
+            at = (kinds[0] == source) & (kinds[1] == target)
+            starts = graph.ids.starts[[source, target]][:, None]
+            tables.append(Edges((graph.ids.kinds[source], name, graph.ids.kinds[target]), edges[:, at] - starts))
+    return tables
+
+
+def with_side(graph: Graph, tables: list[Edges]) -> Graph:
+    """The graph with the side edges of the tables."""
+    side: dict[str, np.ndarray] = {}
+    for table in tables:
+        source, name, target = table.type
+        starts = np.array([[graph.ids.rows(source).start], [graph.ids.rows(target).start]])
+        known = side.get(name, np.empty((2, 0), dtype=np.int64))
+        side[name] = np.concatenate([known, table.ends + starts], axis=1)
+    return graph.replace(side=side) if side else graph
+
+
 def labels_or_targets(
     y: np.ndarray | None, count: int, argument: str, who: str
 ) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -28,6 +28,7 @@ from graphtune.io import (
     read_event_files,
     read_features,
     read_labels,
+    read_social,
     read_texts,
     read_triple_files,
 )
@@ -152,9 +153,11 @@ def _gowalla_lightgcnpp(name: str, files: tuple[Path, ...]) -> Loaded:
 
 
 def _lastfm(name: str, files: tuple[Path, ...]) -> Loaded:
+    """The events, and who is whose friend as side edges."""
     parts = dict(zip(("train", "test"), files))
     graph, part, report = read_event_files(parts, delimiter="\t", header=False, user=0, item=1)
-    return _with_validation(graph, int((part == 0).sum()), report)
+    graph, more = read_social(files[2], graph, name="trust", delimiter="\t", header=False)
+    return _with_validation(graph, int((part == 0).sum()), _both(report, more))
 
 
 def _planetoid(name: str, files: tuple[Path, ...]) -> Loaded:

@@ -392,7 +392,7 @@ _TABLE = (
     ),
     DatasetInfo(
         "lastfm",
-        "LastFM artists listened to, the split of LightGCN; validation held out of its train part",
+        "LastFM artists listened to and friendships, the split of LightGCN; validation held out of its train part",
         "recommendation",
         "https://github.com/gusye1234/LightGCN-PyTorch",
         "none stated",
@@ -407,6 +407,11 @@ _TABLE = (
                 "rec/lastfm/test1.txt",
                 "de4417c0e6123284ce59a0934bcf5288ec1ec8774a18a1eef453c9952dfa48f9",
                 LASTFM + "test1.txt",
+            ),
+            File(
+                "rec/lastfm/trustnetwork.txt",
+                "5b5bd7cbe4d22f3cd333dbfc7ec4b995cb2bdb28d95b0e9c5fc5607079f7b69e",
+                LASTFM + "trustnetwork.txt",
             ),
         ),
     ),

@@ -45,8 +45,8 @@ def save_graph(graph: Graph, directory: str | Path) -> Path:
     """Put a graph into a directory, from where `load_graph` maps it.
 
     Args:
-        graph: its edges, with relation, weight and time. What belongs to nodes stays in memory and is joined to the
-            graph that `load_graph` gives: `graph.replace(labels=...)`.
+        graph: its edges, with relation, weight and time, and side edges. What belongs to nodes stays in memory and is
+            joined to the graph that `load_graph` gives: `graph.replace(labels=...)`.
         directory: new or empty.
 
     Raises:
@@ -58,7 +58,9 @@ def save_graph(graph: Graph, directory: str | Path) -> Path:
     if given:
         what, fix = "without what belongs to nodes", f"Join it after loading: load_graph(...).replace({given[0]}=...)."
         raise bad("graph", "save_graph", what, ", ".join(given), fix)
-    with staged(path, record_of(graph.ids, graph.relation_ids, graph.num_edges, graph.directed), RECORD) as staging:
+    record = record_of(graph.ids, graph.relation_ids, graph.num_edges, graph.directed)
+    record["side"] = list(graph.side or ())
+    with staged(path, record, RECORD) as staging:
         save_ids(staging, graph.ids, graph.relation_ids)
         with ArrayFile(staging / "edges.npy", np.int64, 2, graph.num_edges) as file:
             _put_blocks(file, 0, graph.edges[0])
@@ -68,6 +70,9 @@ def save_graph(graph: Graph, directory: str | Path) -> Path:
                 array = getattr(graph, name)
                 with ArrayFile(staging / f"{name}.npy", array.dtype, len(array)) as file:
                     _put_blocks(file, 0, array)
+        for i, edges in enumerate((graph.side or {}).values()):
+            with ArrayFile(staging / f"side-{i}.npy", np.int64, 2, edges.shape[1]) as file:
+                _put_blocks(file, 0, edges.reshape(-1))
     return path
 
 
@@ -92,11 +97,13 @@ def load_graph(directory: str | Path, memory: int = MEMORY) -> Graph:
         kinds = tuple(record["kinds"])
         ids = NodeIds(tuple(_read_ids(path / f"ids-{i}.parquet") for i in range(len(kinds))), kinds)
         columns = {name: mapped(path / f"{name}.npy") for name in OF_EDGES if (path / f"{name}.npy").exists()}
+        side = {name: np.load(path / f"side-{i}.npy") for i, name in enumerate(record.get("side", ()))}
         return Graph(
             mapped(path / "edges.npy"),
             ids,
             directed=bool(record["directed"]),
             relation_ids=relation_ids,
+            side=side or None,
             lists=ListsOnDisk(path.absolute(), len(ids), memory),
             **columns,  # type: ignore[arg-type]
         )

@@ -11,6 +11,7 @@ from graphtune.io.edges import (
 from graphtune.io.features import read_features
 from graphtune.io.labels import read_labels, read_texts
 from graphtune.io.lists import read_adjacency_lists
+from graphtune.io.side import read_item_graph, read_social
 
 __all__ = [
     "from_frame",
@@ -19,7 +20,9 @@ __all__ = [
     "read_event_files",
     "read_events",
     "read_features",
+    "read_item_graph",
     "read_labels",
+    "read_social",
     "read_texts",
     "read_triple_files",
     "read_triples",

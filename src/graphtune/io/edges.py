@@ -12,7 +12,8 @@ import numpy as np
 from graphtune.check import bad, one_of
 from graphtune.cleaning import LOOK_ONLY, STANDARD, Cleaning
 from graphtune.disk import MEMORY
-from graphtune.findings import Report
+from graphtune.events import cut_sessions
+from graphtune.findings import Finding, Report
 from graphtune.graph import Graph
 from graphtune.io.assemble import Shape, build_graph, finish, part_sizes, read_rows
 from graphtune.io.layout import TextOptions
@@ -171,6 +172,7 @@ def read_events(
     item: Column | None = None,
     time: Column | None = None,
     weight: Column | None = None,
+    session_gap: float | None = None,
     cleaning: Cleaning = STANDARD,
     strict: bool = False,
 ) -> tuple[Graph, Report]:
@@ -185,6 +187,8 @@ def read_events(
         user, item: columns by name or position; None: those named so, or else the first two.
         time: a column of numbers (any unit), dates or ISO 8601 date-times; None: not read.
         weight: a column of positive numbers, such as ratings or counts; None: not read.
+        session_gap: sessions take the place of users, a user's events cut where more time than this passes; see
+            `cut_sessions`. None: users stay whole.
         cleaning: what to merge and drop; `k_core` holds for users and items alike.
         strict: raise where anything would be changed.
 
@@ -192,8 +196,10 @@ def read_events(
         ArgumentError, DataError: see `read_edges`.
     """
     columns = {"user": user, "item": item, "time": time, "weight": weight}
+    if session_gap is not None and time is None:
+        raise bad("session_gap", "read_events", "left out without times", session_gap, "Name the time column.")
     table = _open(path, EVENTS, TextOptions(delimiter, header, comment), columns)
-    return _read(table, columns, EVENTS, cleaning, strict)
+    return _read(table, columns, EVENTS, cleaning, strict, session_gap)
 
 
 def read_event_files(
@@ -262,10 +268,20 @@ def _open(path: str | Path, shape: Shape, options: TextOptions, columns: Mapping
 
 
 def _read(
-    table: Table, columns: Mapping[str, Column | None], shape: Shape, cleaning: Cleaning, strict: bool
+    table: Table,
+    columns: Mapping[str, Column | None],
+    shape: Shape,
+    cleaning: Cleaning,
+    strict: bool,
+    session_gap: float | None = None,
 ) -> tuple[Graph, Report]:
     rows = read_rows([table], columns, shape)
     graph, _, findings = build_graph(rows, shape)
+    if session_gap is not None:
+        users = len(graph.ids.blocks[0])
+        graph = cut_sessions(graph, session_gap)
+        cut = f"{users:,} users, {len(graph.ids.blocks[0]):,} sessions"
+        findings.append(Finding("users, cut into sessions", users, "noted", (cut,)))
     return finish(graph, [*rows.findings, *findings], cleaning, strict, table.source)
 
 

@@ -176,8 +176,8 @@ def _check(columns: Mapping[str, Column | None], cleaning: Cleaning) -> None:
             raise bad(role, "read_edges", "left out with `on_disk`", columns[role], "Read the file into memory.")
     if cleaning.duplicates not in ("first", "keep"):
         raise bad("cleaning", "read_edges", "duplicates='first' or 'keep' with `on_disk`", cleaning.duplicates)
-    for name in ("k_core", "largest_component", "drop_isolated"):
-        if getattr(cleaning, name):
+    for name in ("k_core", "largest_component", "drop_isolated", "implicit"):
+        if getattr(cleaning, name) not in (0, None, False):
             raise bad("cleaning", "read_edges", f"without {name} with `on_disk`", getattr(cleaning, name))
 
 

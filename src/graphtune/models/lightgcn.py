@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphtune.check import integer, one_of
+from graphtune.check import bad, integer, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Encoder, Model, check_recipe
@@ -17,6 +17,7 @@ from graphtune.models.bprmf import pair_pretraining
 from graphtune.models.lookup import Dot, Lookup
 from graphtune.models.propagation import (
     SymmetricProduct,
+    joined_adjacency,
     normalised,
     normalised_adjacency,
     to_torch_csr,
@@ -35,15 +36,17 @@ class Propagation(Encoder):
         dim: D.
         layers: the number of products.
         seed: of the start.
+        side_weight: of each pair of nodes that side edges join, beside edges of 1 or of their own weights.
     """
 
     matrix: Tensor
 
-    def __init__(self, graph: Graph, dim: int, layers: int, seed: int = 0):
+    def __init__(self, graph: Graph, dim: int, layers: int, seed: int = 0, side_weight: float = 0.0):
         super().__init__()
+        self.side_weight = side_weight
         self.num_nodes, self.dim, self.layers = graph.num_nodes, dim, layers
         self.table = Lookup(graph.num_nodes, dim, scale=0.1, seed=seed)
-        self.register_buffer("matrix", to_torch_csr(normalised_adjacency(graph)), persistent=False)
+        self.register_buffer("matrix", to_torch_csr(normalised_adjacency(graph, side_weight)), persistent=False)
         self.view, self.frame = View(), self.matrix
         self.paths: EdgeView | None = None
         self.seen: Tensor | None = None
@@ -69,7 +72,7 @@ class Propagation(Encoder):
         if not view:
             return
         if view.asked != ["edge_dropout"]:
-            self.frame = to_torch_csr(graph.sparse("both")).to(self.matrix.device)
+            self.frame = to_torch_csr(joined_adjacency(graph, self.side_weight)).to(self.matrix.device)
         row = torch.repeat_interleave(self.frame.crow_indices().diff())
         edges, added = torch.stack([row, self.frame.col_indices()]), None
         if view.edge_add:
@@ -106,20 +109,26 @@ class LightGCN:
         layers: propagation layers.
         loss: "bpr", "softmax" (sampled, negatives shared by the batch) or "full-softmax".
         negatives: per example for "bpr", per batch for "softmax".
+        side_weight: of side edges, such as social links, in the propagation, beside edges of 1 or of their own weights;
+            0 leaves them out.
     """
 
     dim: int = 64
     layers: int = 3
     loss: str = "bpr"
     negatives: int = 1
+    side_weight: float = 0.0
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, layers=0, negatives=1)
         one_of("loss", "LightGCN", self.loss, ("bpr", "softmax", "full-softmax"))
+        number("side_weight", "LightGCN", self.side_weight, 0)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
         integer("num_edges", "LightGCN.build", graph.num_edges, 1)
-        return Model(self, Propagation(graph, self.dim, self.layers, seed), Dot(), graph)
+        if self.side_weight and graph.side is None:
+            raise bad("side_weight", "LightGCN", "0 for a graph without side edges", self.side_weight)
+        return Model(self, Propagation(graph, self.dim, self.layers, seed, self.side_weight), Dot(), graph)
 
     def training(self) -> TrainConfig:
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)

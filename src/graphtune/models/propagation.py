@@ -35,9 +35,16 @@ def sparse_in_float32(x: Tensor) -> AbstractContextManager[Any]:
     return torch.autocast(kind, enabled=False) if lowered else nullcontext()
 
 
-def normalised_adjacency(graph: Graph) -> sp.csr_array:
-    """D^-1/2 A D^-1/2 of the graph with both directions of each edge, [N, N] float32; isolated nodes have zero rows."""
+def joined_adjacency(graph: Graph, side_weight: float = 0.0) -> sp.csr_array:
+    """[N, N] float32, both directions of each edge, and `side_weight` for each pair of nodes that side edges join."""
     adjacency = graph.sparse("both")
+    return sp.csr_array(adjacency + side_weight * graph.side_matrix()) if side_weight and graph.side else adjacency
+
+
+def normalised_adjacency(graph: Graph, side_weight: float = 0.0) -> sp.csr_array:
+    """D^-1/2 A D^-1/2 of the graph with both directions of each edge, [N, N] float32; isolated nodes have zero rows.
+    `side_weight` is that of each pair of nodes that side edges join."""
+    adjacency = joined_adjacency(graph, side_weight)
     degree = np.asarray(adjacency.sum(axis=1)).ravel()
     inverse = np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0)
     scale = sp.diags_array(inverse)

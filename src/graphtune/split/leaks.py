@@ -93,17 +93,24 @@ def future_events(graph: Graph, part: np.ndarray, kind: str) -> tuple[list[Findi
     """Events that come after one that is to be predicted from them.
 
     By time: training events later than the first validation or test event, validation events later than the
-    first test event. Leave-last-out: the same within each user; across users, and in splits that pay no heed
-    to time, later training events are no more than noted.
+    first test event. Leave-last-out and cold users: the same within each user, cold items: within each item; across
+    them, and in splits that pay no heed to time, later training events are no more than noted. New users and items: the
+    same within each and across all, save that what is given of one may be later than what is asked of another.
     """
     if graph.time is None:
         return [], []
     of_all = _too_late(graph.time, part, np.zeros(graph.num_edges, dtype=np.int64))
     if kind == "by-time":
         return _real([_finding(FUTURE_EVENTS, graph, of_all, part)]), []
-    of_user = _too_late(graph.time, part, graph.edges[0]) & (kind == "leave-last-out")
-    notes = of_all & ~of_user & (part == TRAIN)
-    leaks = _real([_finding(FUTURE_EVENTS, graph, of_user, part)])
+    of_owner = np.zeros(graph.num_edges, dtype=bool)
+    if kind == "leave-last-out" or kind.startswith(("cold-", "new-")):
+        owner = graph.edges[int(kind.endswith("-items"))]
+        of_owner = _too_late(graph.time, part, owner)
+        if kind.startswith("new-"):  # what is given of a newcomer may be later than what is asked of another
+            asked = np.isin(owner, owner[(part == VALID) | (part == TEST)])
+            of_owner |= of_all & ~(asked & (part == TRAIN))
+    notes = of_all & ~of_owner & (part == TRAIN)
+    leaks = _real([_finding(FUTURE_EVENTS, graph, of_owner, part)])
     return leaks, _real([_finding(LATER_EVENTS, graph, notes, part)])
 
 
