@@ -1,5 +1,6 @@
 """Reading graphs and what their nodes have from files and data frames, each with a report of what was found."""
 
+from graphtune.io.attributes import Attributes, read_attributes
 from graphtune.io.edges import (
     from_frame,
     read_edges,
@@ -13,8 +14,10 @@ from graphtune.io.labels import read_labels, read_texts
 from graphtune.io.lists import read_adjacency_lists
 
 __all__ = [
+    "Attributes",
     "from_frame",
     "read_adjacency_lists",
+    "read_attributes",
     "read_edges",
     "read_event_files",
     "read_events",

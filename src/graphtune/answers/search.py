@@ -1,0 +1,170 @@
+"""The best targets of many sources: by scoring all of them, or through an index of faiss.
+
+Axes: U sources, T targets, Q numbers a vector, k places.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from graphtune.answers.sides import sides_of
+from graphtune.check import bad
+from graphtune.graph import Graph
+from graphtune.models.ranked import CELLS, Scores, Sets, best_targets, left_out, sources_of, targets_of
+
+SEARCHES = ("auto", "exact", "faiss")
+FAISS_FROM = 50_000, 10**10  # targets, and sources times targets, from which "auto" takes an index
+RECALL = 0.98  # of an index beside exact search, at least
+TRIED = 256  # sources that this is measured on
+AT_ONCE = 4096  # sources
+Found: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""[U, k] rows of targets and their scores, best first; -1 and -inf where there are no more."""
+
+
+class Exact:
+    """Every target is scored for every source.
+
+    Args:
+        graph: what the scores are about.
+        scores: of rows.
+    """
+
+    told = "exact"
+
+    def __init__(self, graph: Graph, scores: Scores):
+        self.scores, self.span = scores, targets_of(graph)
+        self.at_once = max(1, min(AT_ONCE, CELLS // max(1, len(self.span))))
+
+    def best(self, rows: np.ndarray, k: int, out: Sets, allowed: np.ndarray | None) -> Found:
+        """[U, k] rows and scores, as `best_targets`."""
+        return best_targets(self.scores, rows, self.span, k, out, allowed)
+
+
+class Indexed:
+    """Targets in the cells of a k-means of faiss; a source is compared with those of the cells nearest to it.
+
+    As many cells are looked into as give a recall of `RECALL` beside exact search on `TRIED` sources: twice as many
+    until then. What a source has is left out of what the index finds, which is as much longer; a source for which too
+    little is left is searched for exactly.
+
+    Args:
+        graph: what the scores are about.
+        scores: of rows.
+        k: places to try.
+
+    Attributes:
+        recall: the share of the exact best k that the index finds.
+        told: a line on all this.
+    """
+
+    def __init__(self, graph: Graph, scores: Scores, k: int):
+        sides = sides_of(scores)
+        assert sides is not None
+        self.exact, self.sides, self.faiss = Exact(graph, scores), sides, _faiss()
+        self.span, self.at_once = self.exact.span, AT_ONCE
+        targets = sides.target(slice(self.span.start, self.span.stop))
+        cells = max(1, round(len(targets) ** 0.5))
+        self.index = self.faiss.index_factory(targets.shape[1], f"IVF{cells},Flat", self.faiss.METRIC_INNER_PRODUCT)
+        self.index.train(targets)
+        self.index.add(targets)
+        self._look(graph, k, cells)
+
+    def _look(self, graph: Graph, k: int, cells: int) -> None:
+        """Find how many cells have to be looked into."""
+        self.looked_into = 1
+        sources = np.array(sources_of(graph))
+        tried = sources[np.linspace(0, len(sources) - 1, min(TRIED, len(sources))).astype(np.int64)]
+        out = left_out(graph, graph, tried)
+        wanted = self._exactly(tried, k, out, None)[0]
+        while True:
+            found = self._found(tried, k, out, None)[0]
+            self.recall = recall(found, wanted)
+            if self.recall >= RECALL or self.looked_into == cells:
+                break
+            self.looked_into = min(2 * self.looked_into, cells)
+        self.told = (
+            f"faiss, {self.looked_into:,} of {cells:,} cells; recall@{k} beside exact search {self.recall:.3f} on "
+            f"{len(tried):,} sources"
+        )
+
+    def best(self, rows: np.ndarray, k: int, out: Sets, allowed: np.ndarray | None) -> Found:
+        """[U, k] rows and scores, as `best_targets` but for what the index misses."""
+        found, scores = self._found(rows, k, out, allowed)
+        short = np.flatnonzero((found >= 0).sum(axis=1) < np.minimum(k, self._room(out, allowed)))
+        if len(short):
+            found[short], scores[short] = self._exactly(rows[short], k, _take(out, short), allowed)
+        return found, scores
+
+    def _room(self, out: Sets, allowed: np.ndarray | None) -> np.ndarray:
+        """[U] how many targets each source may be given."""
+        owner = np.repeat(np.arange(len(out[0]) - 1), np.diff(out[0]))
+        barred = np.unique(owner * len(self.span) + out[1])  # what stands twice counts once
+        if allowed is not None:
+            barred = barred[allowed[barred % len(self.span)]]
+        every = len(self.span) if allowed is None else int(allowed.sum())
+        return every - np.bincount(barred // len(self.span), minlength=len(out[0]) - 1)
+
+    def _exactly(self, rows: np.ndarray, k: int, out: Sets, allowed: np.ndarray | None) -> Found:
+        size = self.exact.at_once
+        parts = [
+            self.exact.best(rows[i : i + size], k, (out[0][i : i + size + 1], out[1]), allowed)
+            for i in range(0, len(rows), size)
+        ]
+        return np.concatenate([found for found, _ in parts]), np.concatenate([scores for _, scores in parts])
+
+    def _found(self, rows: np.ndarray, k: int, out: Sets, allowed: np.ndarray | None) -> Found:
+        """What the cells hold, without what is left out."""
+        has = np.diff(out[0])
+        fetched = min(len(self.span), k + int(has.max(initial=0)))
+        how = {"nprobe": self.looked_into}
+        if allowed is not None:
+            how["sel"] = self.faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        asked = self.faiss.SearchParametersIVF(**how)
+        scores, columns = self.index.search(self.sides.source(rows), fetched, params=asked)
+        owner = np.arange(len(rows)) * len(self.span)
+        taken = np.isin(columns + owner[:, None], out[1] + np.repeat(owner, has))
+        scores = np.where(taken | (columns < 0), np.float32(-np.inf), scores)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        scores, columns = (np.take_along_axis(part, order, axis=1) for part in (scores, columns))
+        return np.where(scores > -np.inf, columns + self.span.start, -1), scores
+
+
+def wants_index(search: str, graph: Graph, scores: Scores, sources: int) -> bool:
+    """Whether this many sources are answered through an index.
+
+    "auto" does so from `FAISS_FROM` on, where faiss is installed and scores are products of vectors.
+
+    Raises:
+        ArgumentError: "faiss" is asked for and is not installed, or scores are no products.
+    """
+    sides = sides_of(scores)
+    if search == "faiss":
+        _faiss()
+        if sides is None:
+            raise bad("search", "recommend", "exact for scores that are no products of embeddings", search)
+        return True
+    targets = len(targets_of(graph))
+    large = targets >= FAISS_FROM[0] and sources * targets >= FAISS_FROM[1]
+    return search == "auto" and large and sides is not None and find_spec("faiss") is not None
+
+
+def recall(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The share of the rows `wanted` [U, k] that are among those `found` [U, k]; -1 stands for none."""
+    hits = (wanted[:, :, None] == found[:, None, :]).any(axis=2) & (wanted >= 0)
+    return float(hits.sum() / max(1, (wanted >= 0).sum()))
+
+
+def _take(out: Sets, rows: np.ndarray) -> Sets:
+    """The sets of some sources."""
+    parts = [out[1][out[0][row] : out[0][row + 1]] for row in rows]
+    return np.concatenate([[0], np.cumsum([len(part) for part in parts])]), np.concatenate(parts)
+
+
+def _faiss() -> Any:
+    if find_spec("faiss") is None:
+        raise bad("search", "recommend", "one that is installed", "faiss", "pip install 'graphtune[faiss]'")
+    return import_module("faiss")
