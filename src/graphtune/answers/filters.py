@@ -65,7 +65,13 @@ def _source(column: str, graph: Graph, attributes: Attributes | None) -> Attribu
     if labels is not None and (attributes is None or column not in attributes.columns):
         return labels if attributes is None or column in labels.columns else attributes
     if attributes is None:
-        raise bad("where", "recommend", "left out without attributes", column, "`read_attributes` reads them; --items FILE gives a file.")
+        raise bad(
+            "where",
+            "recommend",
+            "left out without attributes",
+            column,
+            "`read_attributes` reads them; --items FILE gives a file.",
+        )
     return attributes
 
 

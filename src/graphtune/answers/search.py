@@ -69,6 +69,7 @@ class Indexed:
         targets = sides.target(slice(self.span.start, self.span.stop))
         cells = max(1, round(len(targets) ** 0.5))
         self.index = self.faiss.index_factory(targets.shape[1], f"IVF{cells},Flat", self.faiss.METRIC_INNER_PRODUCT)
+        self.index.cp.min_points_per_centroid = 1  # of few targets it would warn
         self.index.train(targets)
         self.index.add(targets)
         self._look(graph, k, cells)

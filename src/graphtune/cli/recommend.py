@@ -118,9 +118,8 @@ def _because(item: dict[str, Any]) -> str:
     """The largest parts, all others as a sum, and the rest."""
     parts = item["because"]
     texts = [f"{p['id']} {p['part']:+.4f}" for p in parts[:SHOWN_PARTS]]
-    if len(parts) > SHOWN_PARTS:
-        others = sum(p["part"] for p in parts[SHOWN_PARTS:])
-        texts.append(f"{len(parts) - SHOWN_PARTS} others {others:+.4f}")
+    if parts[SHOWN_PARTS:]:
+        texts.append(f"{len(parts) - SHOWN_PARTS} more {sum(p['part'] for p in parts[SHOWN_PARTS:]):+.4f}")
     return ", ".join([*texts, f"rest {item['rest']:+.4f}"])
 
 

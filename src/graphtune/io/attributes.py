@@ -64,7 +64,7 @@ def read_attributes(
     id: Column | None = None,
     node_kind: str | None = None,
     delimiter: str | None = None,
-    header: bool | None = None,
+    header: bool | None = True,
     comment: str = "#%",
     strict: bool = False,
 ) -> tuple[Attributes, Report]:
@@ -75,7 +75,8 @@ def read_attributes(
         graph: whose nodes the rows are about.
         id: the column of the ids by name or position; None: the first.
         node_kind: the kind of node that the rows are about; None: items in a log of events.
-        delimiter, header, comment: see `read_edges`.
+        delimiter, comment: see `read_edges`.
+        header: whether the first line of text names the columns; None finds it out.
         strict: raise where a row is dropped.
 
     Raises:
