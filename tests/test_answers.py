@@ -501,8 +501,8 @@ def test_an_index_finds_nearly_what_exact_search_finds():
     assert len(found) == len(wanted)
     pairs = [set(zip(r.user.tolist(), r.item.tolist())) for r in (found, wanted)]
     share = len(pairs[0] & pairs[1]) / len(wanted)
-    assert share == quick._index.recall >= search.RECALL and f"{share:.3f}" in found.search
-    assert said == [f"Search by {found.search}"] and quick._index.looked_into < 55
+    assert share == quick._cells.recall >= search.RECALL and f"{share:.3f}" in found.search
+    assert said == [f"Search by {found.search}"] and quick._cells.looked_into < 55
     for user in (0, 7):
         assert not {i for i, _ in found.of(user)} & taken_by(model.graph, user)
         scores = model.score([user] * 10, [i for i, _ in found.of(user)])

@@ -17,7 +17,7 @@ from graphtune.answers.explain import Explanation, explain
 from graphtune.answers.filters import Filter, allowed_targets
 from graphtune.answers.progress import Say, to_stderr, with_eta
 from graphtune.answers.recommendations import Recommendations, Saved, joined, write_parts
-from graphtune.answers.search import SEARCHES, Exact, Indexed, wants_index
+from graphtune.answers.search import SEARCHES, Cells, Exact, Indexed, wants_index
 from graphtune.check import integer, number, one_of
 from graphtune.graph import Graph
 from graphtune.io.attributes import Attributes
@@ -67,7 +67,7 @@ class Recommender:
         self.graph, self.scores = model.graph, model.frozen()
         self.known, self.attributes = known or model.graph, attributes
         self.search, self.say = search, say
-        self._index: Indexed | None = None
+        self._cells: Cells | None = None
 
     def recommend(
         self, users: Any = None, k: int = 10, chosen: Filter | None = None, diversity: float = 0.0
@@ -127,6 +127,10 @@ class Recommender:
         return most_similar(self.graph, self.scores, id, k, kind, self._units)
 
     @cached_property
+    def _exact(self) -> Exact:
+        return Exact(self.graph, self.scores)
+
+    @cached_property
     def _units(self) -> Units:
         return unit_rows(self.graph, self.scores)
 
@@ -138,12 +142,12 @@ class Recommender:
         allowed = allowed_targets(chosen, self.graph, self.attributes)
         places = min(k, len(targets_of(self.graph)))
         pool = min(POOL * k, len(targets_of(self.graph))) if diversity else places
-        search = self._search(len(rows), pool)
+        search = self._search(len(rows), pool, allowed)
         size = min(search.at_once, self._compared_at_once(pool)) if diversity else search.at_once
         known = None if chosen.keep_seen else self.known
 
         def part(batch: np.ndarray) -> Recommendations:
-            found, scores = search.best(batch, pool, left_out(self.graph, known, batch), allowed)
+            found, scores = search.best(batch, pool, left_out(self.graph, known, batch))
             if diversity:
                 order = diversified(scores, cosines(self._units, found), places, diversity)
                 taken = np.maximum(order, 0)
@@ -165,11 +169,12 @@ class Recommender:
         several = isinstance(users, Iterable) and not isinstance(users, str)
         return self.graph.ids.index(users if several else [users], kinds_asked(self.graph)[0])
 
-    def _search(self, sources: int, k: int) -> Exact | Indexed:
-        """The index is made once, when it is first called for."""
+    def _search(self, sources: int, k: int, allowed: np.ndarray | None) -> Exact | Indexed:
+        """How to look; cells are made once, when they are first called for."""
+        exact = self._exact if allowed is None else Exact(self.graph, self.scores, allowed)
         if not wants_index(self.search, self.graph, self.scores, sources):
-            return Exact(self.graph, self.scores)
-        if self._index is None:
-            self._index = Indexed(self.graph, self.scores, k)
-            self.say(f"Search by {self._index.told}")
-        return self._index
+            return exact
+        if self._cells is None:
+            self._cells = Cells(self.graph, self.scores, k)
+            self.say(f"Search by {self._cells.told}")
+        return Indexed(self._cells, exact)

@@ -31,59 +31,62 @@ class Exact:
     Args:
         graph: what the scores are about.
         scores: of rows.
+        allowed: [T] bool, the targets that may be given at all; all where None.
     """
 
     told = "exact"
 
-    def __init__(self, graph: Graph, scores: Scores):
-        self.scores, self.span = scores, targets_of(graph)
+    def __init__(self, graph: Graph, scores: Scores, allowed: np.ndarray | None = None):
+        self.scores, self.span, self.allowed = scores, targets_of(graph), allowed
         self.at_once = max(1, min(AT_ONCE, CELLS // max(1, len(self.span))))
 
-    def best(self, rows: np.ndarray, k: int, out: Sets, allowed: np.ndarray | None) -> Found:
-        """[U, k] rows and scores, as `best_targets`."""
-        return best_targets(self.scores, rows, self.span, k, out, allowed)
+    def best(self, rows: np.ndarray, k: int, out: Sets) -> Found:
+        """The k best of each source but those in `out`."""
+        size, span = self.at_once, self.span
+        parts = [
+            best_targets(self.scores, rows[i : i + size], span, k, (out[0][i : i + size + 1], out[1]), self.allowed)
+            for i in range(0, len(rows), size)
+        ]
+        return np.concatenate([found for found, _ in parts]), np.concatenate([scores for _, scores in parts])
 
 
-class Indexed:
+class Cells:
     """Targets in the cells of a k-means of faiss; a source is compared with those of the cells nearest to it.
 
     As many cells are looked into as give a recall of `RECALL` beside exact search on `TRIED` sources: twice as many
-    until then. What a source has is left out of what the index finds, which is as much longer; a source for which too
-    little is left is searched for exactly.
+    until then.
 
     Args:
         graph: what the scores are about.
-        scores: of rows.
+        scores: products of vectors.
         k: places to try.
 
     Attributes:
-        recall: the share of the exact best k that the index finds.
+        recall: the share of the exact best k that is found.
         told: a line on all this.
     """
 
     def __init__(self, graph: Graph, scores: Scores, k: int):
         sides = sides_of(scores)
         assert sides is not None
-        self.exact, self.sides, self.faiss = Exact(graph, scores), sides, _faiss()
-        self.span, self.at_once = self.exact.span, AT_ONCE
+        self.sides, self.span, self.faiss = sides, targets_of(graph), _faiss()
         targets = sides.target(slice(self.span.start, self.span.stop))
         cells = max(1, round(len(targets) ** 0.5))
         self.index = self.faiss.index_factory(targets.shape[1], f"IVF{cells},Flat", self.faiss.METRIC_INNER_PRODUCT)
         self.index.cp.min_points_per_centroid = 1  # of few targets it would warn
         self.index.train(targets)
         self.index.add(targets)
-        self._look(graph, k, cells)
+        self._look(graph, scores, k, cells)
 
-    def _look(self, graph: Graph, k: int, cells: int) -> None:
+    def _look(self, graph: Graph, scores: Scores, k: int, cells: int) -> None:
         """Find how many cells have to be looked into."""
         self.looked_into = 1
         sources = np.array(sources_of(graph))
         tried = sources[np.linspace(0, len(sources) - 1, min(TRIED, len(sources))).astype(np.int64)]
         out = left_out(graph, graph, tried)
-        wanted = self._exactly(tried, k, out, None)[0]
+        wanted = Exact(graph, scores).best(tried, k, out)[0]
         while True:
-            found = self._found(tried, k, out, None)[0]
-            self.recall = recall(found, wanted)
+            self.recall = recall(self.best(tried, k, out, None)[0], wanted)
             if self.recall >= RECALL or self.looked_into == cells:
                 break
             self.looked_into = min(2 * self.looked_into, cells)
@@ -93,32 +96,7 @@ class Indexed:
         )
 
     def best(self, rows: np.ndarray, k: int, out: Sets, allowed: np.ndarray | None) -> Found:
-        """[U, k] rows and scores, as `best_targets` but for what the index misses."""
-        found, scores = self._found(rows, k, out, allowed)
-        short = np.flatnonzero((found >= 0).sum(axis=1) < np.minimum(k, self._room(out, allowed)))
-        if len(short):
-            found[short], scores[short] = self._exactly(rows[short], k, _take(out, short), allowed)
-        return found, scores
-
-    def _room(self, out: Sets, allowed: np.ndarray | None) -> np.ndarray:
-        """[U] how many targets each source may be given."""
-        owner = np.repeat(np.arange(len(out[0]) - 1), np.diff(out[0]))
-        barred = np.unique(owner * len(self.span) + out[1])  # what stands twice counts once
-        if allowed is not None:
-            barred = barred[allowed[barred % len(self.span)]]
-        every = len(self.span) if allowed is None else int(allowed.sum())
-        return every - np.bincount(barred // len(self.span), minlength=len(out[0]) - 1)
-
-    def _exactly(self, rows: np.ndarray, k: int, out: Sets, allowed: np.ndarray | None) -> Found:
-        size = self.exact.at_once
-        parts = [
-            self.exact.best(rows[i : i + size], k, (out[0][i : i + size + 1], out[1]), allowed)
-            for i in range(0, len(rows), size)
-        ]
-        return np.concatenate([found for found, _ in parts]), np.concatenate([scores for _, scores in parts])
-
-    def _found(self, rows: np.ndarray, k: int, out: Sets, allowed: np.ndarray | None) -> Found:
-        """What the cells hold, without what is left out."""
+        """What the cells hold, less what is left out: so much more is fetched."""
         has = np.diff(out[0])
         fetched = min(len(self.span), k + int(has.max(initial=0)))
         how = {"nprobe": self.looked_into}
@@ -132,6 +110,38 @@ class Indexed:
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         scores, columns = (np.take_along_axis(part, order, axis=1) for part in (scores, columns))
         return np.where(scores > -np.inf, columns + self.span.start, -1), scores
+
+
+class Indexed:
+    """Cells first; a source for which these have too little is searched for exactly.
+
+    Args:
+        cells: of all targets.
+        exact: knows which of them may be given.
+    """
+
+    at_once = AT_ONCE
+
+    def __init__(self, cells: Cells, exact: Exact):
+        self.cells, self.exact, self.told = cells, exact, cells.told
+
+    def best(self, rows: np.ndarray, k: int, out: Sets) -> Found:
+        """As `Exact.best`, but for what the cells miss."""
+        found, scores = self.cells.best(rows, k, out, self.exact.allowed)
+        short = np.flatnonzero((found >= 0).sum(axis=1) < np.minimum(k, self._room(out)))
+        if len(short):
+            found[short], scores[short] = self.exact.best(rows[short], k, _take(out, short))
+        return found, scores
+
+    def _room(self, out: Sets) -> np.ndarray:
+        """[U] how many targets each source may be given."""
+        width, allowed = len(self.exact.span), self.exact.allowed
+        owner = np.repeat(np.arange(len(out[0]) - 1), np.diff(out[0]))
+        barred = np.unique(owner * width + out[1])  # what stands twice counts once
+        if allowed is not None:
+            barred = barred[allowed[barred % width]]
+        every = width if allowed is None else int(allowed.sum())
+        return every - np.bincount(barred // width, minlength=len(out[0]) - 1)
 
 
 def wants_index(search: str, graph: Graph, scores: Scores, sources: int) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from torch import Tensor
 
-from graphtune.check import integer
+from graphtune.check import ArgumentError, integer
 from graphtune.graph import Graph
 from graphtune.models.ranked import Scores
 
@@ -26,13 +26,21 @@ def unit_rows(graph: Graph, scores: Scores) -> Units:
     edges counted once: two items are then as alike as the share of their users that they have in common,
     |A and B| / sqrt(|A| |B|), and two users by their items likewise.
     """
-    z = getattr(scores, "z", None)
-    if isinstance(z, Tensor):
+    z = _embeddings(scores)
+    if z is not None:
         rows = z.detach().float().cpu().numpy()
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     matrix = graph.sparse("both", weighted=False)
     matrix.data = np.repeat(1 / np.sqrt(np.maximum(np.diff(matrix.indptr), 1)), np.diff(matrix.indptr))
     return sp.csr_array(matrix, dtype=np.float32)
+
+
+def _embeddings(scores: Scores) -> Tensor | None:
+    """[N, D], where the scores have them; those of filters in closed form may refuse."""
+    try:
+        return getattr(scores, "z", None)
+    except ArgumentError:
+        return None
 
 
 def cosines(units: Units, rows: np.ndarray) -> np.ndarray:
