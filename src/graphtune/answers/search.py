@@ -17,7 +17,7 @@ from graphtune.graph import Graph
 from graphtune.models.ranked import CELLS, Scores, Sets, best_targets, left_out, sources_of, targets_of
 
 SEARCHES = ("auto", "exact", "faiss")
-FAISS_FROM = 50_000, 10**10  # targets, and sources times targets, from which "auto" takes an index
+FAISS_FROM = 100_000, 10**11  # targets, and sources times targets, from which "auto" takes an index
 RECALL = 0.98  # of an index beside exact search, at least
 TRIED = 256  # sources that this is measured on
 AT_ONCE = 4096  # sources
@@ -96,16 +96,24 @@ class Cells:
         )
 
     def best(self, rows: np.ndarray, k: int, out: Sets, allowed: np.ndarray | None) -> Found:
-        """What the cells hold, less what is left out: so much more is fetched."""
-        has = np.diff(out[0])
-        fetched = min(len(self.span), k + int(has.max(initial=0)))
+        """What the cells hold, less what is left out; sources that have much fetch more, so they go together."""
+        found = np.full((len(rows), k), -1, dtype=np.int64)
+        scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
+        how_many = np.ceil(np.log2(k + np.diff(out[0])))
+        for size in np.unique(how_many):
+            some = np.flatnonzero(how_many == size)
+            fetched = min(len(self.span), int(2**size))
+            found[some], scores[some] = self._fetch(rows[some], k, fetched, _take(out, some), allowed)
+        return found, scores
+
+    def _fetch(self, rows: np.ndarray, k: int, fetched: int, out: Sets, allowed: np.ndarray | None) -> Found:
         how = {"nprobe": self.looked_into}
         if allowed is not None:
             how["sel"] = self.faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         asked = self.faiss.SearchParametersIVF(**how)
         scores, columns = self.index.search(self.sides.source(rows), fetched, params=asked)
         owner = np.arange(len(rows)) * len(self.span)
-        taken = np.isin(columns + owner[:, None], out[1] + np.repeat(owner, has))
+        taken = np.isin(columns + owner[:, None], out[1] + np.repeat(owner, np.diff(out[0])))
         scores = np.where(taken | (columns < 0), np.float32(-np.inf), scores)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         scores, columns = (np.take_along_axis(part, order, axis=1) for part in (scores, columns))
