@@ -419,16 +419,6 @@ def test_neighbors(place: Path) -> None:
     assert all(0 <= n["id"] < 15 for n in of_kind)
 
 
-def test_recommend_leaves_out_all_that_a_user_has(place: Path) -> None:
-    """Also what was kept aside to test with: it is no news to the user."""
-    graph = graphtune.open_directory("log").record.split.graph
-    taken = {int(item) for user, item, _ in csv.reader((place / "log.csv").open()) if user == "0"}
-    found = {item["id"] for item in done("recommend", "log", "0", "-k", "100", "--json").json["items"]}
-    assert found == set(range(15)) - taken
-    assert graph.num_edges == 120
-    assert done("recommend", "friends", "n0", "-k", "3").out.count("n") >= 3
-
-
 def test_predict_scores_of_pairs_and_triples(place: Path) -> None:
     found = done("predict", "friends", "n0", "n1", "n0", "n20", "--json").json["scores"]
     expected = graphtune.load("friends").score(["n0", "n0"], ["n1", "n20"])

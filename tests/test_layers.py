@@ -15,7 +15,7 @@ LAYERS = (
     ("cleaning", "events", "disk", "estimate", "split", "convert", "metrics", "statistics", "sampling", "objectives"),
     ("io", "models"),
     ("vectors",),
-    ("datasets", "evaluate", "start", "train", "store"),
+    ("answers", "datasets", "evaluate", "start", "train", "store"),
     ("adapt", "tasks", "testing"),
     ("demo", "reporting"),
     ("cli",),

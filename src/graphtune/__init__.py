@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "graphtune.adapt": ("Extended", "NewNodes", "add_nodes"),
+    "graphtune.answers": ("Explanation", "Filter", "Recommendations", "Recommender"),
     "graphtune.check": ("ArgumentError", "DataError", "GraphtuneError", "LeakError"),
     "graphtune.cleaning": ("Cleaning", "clean"),
     "graphtune.config": ("TrainConfig",),
@@ -34,8 +35,9 @@ _HOME = {
     "graphtune.graph": ("Graph",),
     "graphtune.ids": ("NodeIds",),
     "graphtune.io": (
-        "from_frame", "read_adjacency_lists", "read_edges", "read_event_files", "read_events", "read_features",
-        "read_item_graph", "read_labels", "read_social", "read_texts", "read_triple_files", "read_triples",
+        "Attributes", "from_frame", "read_adjacency_lists", "read_attributes", "read_edges", "read_event_files",
+        "read_events", "read_features", "read_item_graph", "read_labels", "read_social", "read_texts",
+        "read_triple_files", "read_triples",
     ),
     "graphtune.models": (
         "BPRMF", "CP", "GAT", "GCN", "LINE", "RESCAL", "RGCN", "Answer", "Calibration", "ClosedForm", "CompGCN",

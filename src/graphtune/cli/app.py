@@ -355,15 +355,64 @@ def neighbors(
 @app.command()
 def recommend(
     directory: o.Directory,
-    user: Annotated[str, typer.Argument(metavar="USER", help="A user, or any node of a graph without relations.")],
+    user: Annotated[
+        str | None, typer.Argument(metavar="[USER]", help="A user, or any node of a graph without relations.")
+    ] = None,
     k: o.K = 10,
+    all: Annotated[bool, typer.Option("--all", help="For all users, into --out.")] = False,
+    users: Annotated[
+        str | None,
+        typer.Option("--users", metavar="FILE", help="For these users, an id a line, into --out.", show_default=False),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="A Parquet file: user, item, place, score.", show_default=False),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="FILE", help="Only these items, an id a line.", show_default=False),
+    ] = None,
+    without: Annotated[
+        str | None,
+        typer.Option("--without", metavar="FILE", help="Without these items, an id a line.", show_default=False),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="COLUMN=VALUE",
+            help="Items with this value in --items, or label=NAME; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    items: Annotated[
+        str | None,
+        typer.Option("--items", metavar="FILE", help="What items are: an id, then columns.", show_default=False),
+    ] = None,
+    keep_seen: Annotated[bool, typer.Option("--keep-seen", help="Also what a user has already.")] = False,
+    diversity: Annotated[
+        float, typer.Option("--diversity", help="0, the best, to 1, the most unlike each other.")
+    ] = 0.0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Which of the user's own items carried each score.")
+    ] = False,
+    search: Annotated[
+        str, typer.Option("--search", metavar="auto|exact|faiss", help="auto takes faiss where there is much to score.")
+    ] = "auto",
+    overwrite: o.Overwrite = False,
     model: o.Own = None,
+    quiet: o.Quiet = False,
     json: o.Json = False,
 ) -> None:
-    """The best items for a user, without those it has."""
-    from graphtune.cli.ask import recommend, show_recommendations
+    """The best items for a user, or for many, without those they have."""
+    from graphtune.cli.recommend import RecommendOptions, recommend, show_recommendations
 
-    Talk(json).run(lambda: recommend(directory, user, k, model), show_recommendations)
+    filters = items, only, without, tuple(where or ()), keep_seen
+    asked = RecommendOptions(
+        directory, user, k, all, users, out, overwrite, *filters, diversity, explain, search, model
+    )  # fmt: skip
+    talk = Talk(json, quiet)
+    talk.run(lambda: recommend(asked, talk), show_recommendations)
 
 
 @app.command()

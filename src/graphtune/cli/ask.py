@@ -1,4 +1,4 @@
-"""Questions to a saved model: neighbours, recommendations, scores, missing parts of triples, labels of nodes."""
+"""Questions to a saved model: neighbours, scores, missing parts of triples, labels of nodes."""
 
 from __future__ import annotations
 
@@ -34,19 +34,6 @@ def neighbors(directory: str, node: str, k: int, kind: str | None, own: str | No
 def show_neighbors(result: dict[str, Any]) -> None:
     rows = [[n["id"], f"{n['cosine']:.4f}"] for n in result["neighbors"]]
     table(f"Nearest to {result['id']}", ("id", "cosine"), rows)
-
-
-def recommend(directory: str, user: str, k: int, own: str | None) -> dict[str, Any]:
-    """The best targets for a user, without those it has in any part of the data."""
-    integer("-k", "recommend", k, 1)
-    stored = open_directory(directory, own_recipes(own))
-    found = stored.model.recommend(user, k, known=whole_graph(stored))
-    return {"user": user, "items": [{"id": i, "score": score} for i, score in found]}
-
-
-def show_recommendations(result: dict[str, Any]) -> None:
-    rows = [[item["id"], f"{item['score']:.4f}"] for item in result["items"]]
-    table(f"For {result['user']}", ("id", "score"), rows)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "finetune": (FinetuneOptions, OutOptions, LabelOptions),
 }
 FILES = (
-    "edges", "labels", "features", "texts", "user_features", "item_features", "social", "item_graph", "start", "fixed", "out",
-    "directory", "on_disk",
+    "edges", "labels", "features", "texts", "user_features", "item_features", "social", "item_graph", "start", "fixed",
+    "out", "directory", "on_disk",
 )  # fmt: skip
 Config = dict[str, dict[str, Any]]
 

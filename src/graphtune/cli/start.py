@@ -83,15 +83,25 @@ def read_fixed(file: str | None, kind: str | None, who: str) -> list[str] | dict
     """
     if file is None:
         return None
+    ids = read_ids(file, "--fixed", who)
+    return ids if kind is None else {kind: ids}
+
+
+def read_ids(file: str, option: str, who: str) -> list[str]:
+    """The ids in the file of an option, a line each.
+
+    Raises:
+        ArgumentError: there is no such file, or no id in it.
+    """
     if not Path(file).is_file():
-        raise bad("--fixed", who, "a file of ids, one a line", file)
+        raise bad(option, who, "a file of ids, one a line", file)
     try:
         ids = [line.strip() for line in Path(file).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError:
         ids = []
     if not ids:
-        raise bad("--fixed", who, "a file of ids, one a line", file, "It holds none in UTF-8.")
-    return ids if kind is None else {kind: ids}
+        raise bad(option, who, "a file of ids, one a line", file, "It holds none in UTF-8.")
+    return ids
 
 
 def begin(model: Model, options: StartOptions, seed: int, own: str | None, who: str, talk: Talk) -> StartReport:

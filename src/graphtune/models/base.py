@@ -23,9 +23,11 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels.own import PRODUCT, Own
+from graphtune.models.alike import most_similar
 from graphtune.models.calibration import Calibration
 from graphtune.models.completion import Completion, complete
 from graphtune.models.own import scores_by_kernel
+from graphtune.models.ranked import recommend_one
 from graphtune.models.views import View
 from graphtune.sampling import Sampler
 from graphtune.split import Split
@@ -495,14 +497,7 @@ class Model(nn.Module):
 
     def most_similar(self, node: Any, k: int = 10, kind: str | None = None) -> list[tuple[Any, float]]:
         """The `k` nodes of the same kind with the highest cosine to `node`, best first, itself left out."""
-        k = integer("k", "Model.most_similar", k, 1)
-        row = int(self.ids.index([node], kind)[0])
-        span = self.ids.rows(self.ids.kinds[int(self.ids.kinds_of(np.array([row]))[0])])
-        z = torch.nn.functional.normalize(self.embeddings()[span.start : span.stop], dim=-1)
-        cosine = z @ z[row - span.start]
-        cosine[row - span.start] = -torch.inf
-        best = cosine.topk(min(k, len(span) - 1))
-        return list(zip(self.ids.values(best.indices.cpu().numpy() + span.start), best.values.tolist()))
+        return most_similar(self.graph, self.frozen(), node, k, kind)
 
     def recommend(self, user: Any, k: int = 10, known: Graph | None = None) -> list[tuple[Any, float]]:
         """The `k` targets with the highest score for `user`, best first, those it already has left out.
@@ -515,28 +510,7 @@ class Model(nn.Module):
             known: a graph on the same nodes whose edges are left out; without it the one that the model learned from,
                 which for a split is its train part.
         """
-        k = integer("k", "Model.recommend", k, 1)
-        if self.graph.relation_ids is not None:
-            raise bad(
-                "user",
-                "Model.recommend",
-                "a node of a graph without relations",
-                user,
-                "Use `predict` instead.",
-            )
-        if known is not None and known.ids != self.ids:
-            raise bad("known", "Model.recommend", "a graph on the nodes of the model", f"{len(known.ids)} other nodes")
-        events = self.graph.is_bipartite_events
-        row = int(self.ids.index([user], "user" if events else None)[0])
-        span = self.ids.rows("item") if events else range(self.graph.num_nodes)
-        candidates = np.arange(span.start, span.stop)
-        scores = self.frozen().cross(np.array([row]), span)[0]
-        csr = (known or self.graph).adjacency("out")
-        has = np.append(csr.indices[csr.indptr[row] : csr.indptr[row + 1]], row)
-        scores[has[(has >= span.start) & (has < span.stop)] - span.start] = -np.inf
-        best = np.argsort(-scores, kind="stable")[:k]
-        best = best[scores[best] > -np.inf]
-        return list(zip(self.ids.values(candidates[best]), scores[best].tolist()))
+        return recommend_one(self, user, k, known)
 
     def copy(self, recipe: Recipe | ClosedForm | None = None) -> Model:
         """An independent copy over the same graph; with a `recipe`, as that one builds it. It is not calibrated, as

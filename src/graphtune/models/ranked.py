@@ -1,0 +1,118 @@
+"""The best targets of a source: all targets scored, what it has left out.
+
+Axes: U sources, T targets, k places.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from graphtune.check import bad, integer
+from graphtune.graph import Graph
+from graphtune.kernels.ranking import top_k
+
+CELLS = 1 << 24  # scores held at once
+Sets: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""A set of columns for each source, as CSR: indptr [U + 1] and columns."""
+
+
+class Scores(Protocol):
+    """What `frozen()` gives: scores of rows, computed from one moment of a model."""
+
+    def cross(self, u: np.ndarray, columns: range) -> np.ndarray:
+        """[U, len(columns)] float32 scores of each u with every node in `columns`."""
+
+    def pairs(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """[n] scores of u[i] -> v[i]."""
+
+
+class Ranks(Protocol):
+    """Whatever ranks targets: a model, a filter in closed form, or several of them fused."""
+
+    @property
+    def graph(self) -> Graph:
+        """What it learned from."""
+
+    def frozen(self) -> Scores:
+        """Its scores, ready for many questions."""
+
+
+def sources_of(graph: Graph) -> range:
+    """The rows of those who can be asked for: the users of a log of events, all nodes of another graph."""
+    return graph.ids.rows("user") if graph.is_bipartite_events else range(graph.num_nodes)
+
+
+def targets_of(graph: Graph) -> range:
+    """The rows of what can be recommended: the items of a log of events, all nodes of another graph."""
+    return graph.ids.rows("item") if graph.is_bipartite_events else range(graph.num_nodes)
+
+
+def kinds_asked(graph: Graph) -> tuple[str | None, str | None]:
+    """The kinds of sources and of targets, where ids need one."""
+    return ("user", "item") if graph.is_bipartite_events else (None, None)
+
+
+def check_rankable(graph: Graph, known: Graph | None, who: str, user: Any) -> None:
+    """Refuse graphs with relations, and known edges between other nodes.
+
+    Raises:
+        ArgumentError: one of the two is so.
+    """
+    if graph.relation_ids is not None:
+        raise bad("user", who, "a node of a graph without relations", user, "Use `predict` instead.")
+    if known is not None and known.ids != graph.ids:
+        raise bad("known", who, "a graph on the nodes of the model", f"{len(known.ids)} other nodes")
+
+
+def left_out(graph: Graph, known: Graph | None, rows: np.ndarray) -> Sets:
+    """The columns that are not recommended to each of `rows` [U]: what it has in `known`, and itself.
+
+    Columns count from the first target of `graph`.
+    """
+    count, columns = np.zeros(len(rows), dtype=np.int64), np.empty(0, dtype=np.int64)
+    if known is not None:
+        csr = known.adjacency("out")
+        begin, count = csr.indptr[rows], csr.indptr[rows + 1] - csr.indptr[rows]
+        at = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        columns = csr.indices[at].astype(np.int64) - targets_of(graph).start
+    if not graph.is_bipartite_events:
+        owner = np.concatenate([np.repeat(np.arange(len(rows)), count), np.arange(len(rows))])
+        columns = np.concatenate([columns, rows])[np.argsort(owner, kind="stable")]
+        count = count + 1
+    return np.concatenate([[0], np.cumsum(count)]), columns
+
+
+def best_targets(
+    scores: Scores, rows: np.ndarray, span: range, k: int, out: Sets, allowed: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k best targets of each source, best first; of equal scores the smaller row goes first.
+
+    Args:
+        scores: of rows.
+        rows: [U] sources; U * T scores are held at once.
+        span: the rows of the T targets.
+        k: places, no more than T.
+        out: the columns of `span` that each source is not given.
+        allowed: [T] bool, the columns that may be given at all; all where None.
+
+    Returns:
+        [U, k] int64 rows and [U, k] float32 scores; -1 and -inf where there are no more.
+    """
+    found = scores.cross(rows, span)
+    if allowed is not None:
+        found = np.where(allowed, found, np.float32(-np.inf))
+    columns, best = top_k(found, k, *out)
+    return np.where(columns < 0, -1, columns + span.start), best
+
+
+def recommend_one(model: Ranks, user: Any, k: int, known: Graph | None) -> list[tuple[Any, float]]:
+    """`Model.recommend`."""
+    graph, who = model.graph, "Model.recommend"
+    k = integer("k", who, k, 1)
+    check_rankable(graph, known, who, user)
+    row, span = graph.ids.index([user], kinds_asked(graph)[0]), targets_of(graph)
+    out = left_out(graph, known or graph, row)
+    (rows,), (scores,) = best_targets(model.frozen(), row, span, min(k, len(span)), out)
+    return list(zip(graph.ids.values(rows[rows >= 0]), scores[rows >= 0].tolist()))
