@@ -1,7 +1,9 @@
 """In-place SGD on Bayesian personalised ranking (Rendle et al., 2009).
 
-Triplets go in tiles of eight, whose margins are computed from the same weights and whose rows then move one triplet
-after another, while the rows of the next tile come nearer. Threads write to the tables without locks (Hogwild, Recht
+A block of triplets is cut into eight lanes of consecutive ones, which go side by side: a tile is a triplet of each. The
+margins of a tile are computed from the same weights, then its rows move, one triplet after another, while the rows of
+the next tile come nearer. So triplets of one user may stand in a row, as they read its row from the cache, and are
+still not computed from the same weights: that would be a step of several times the rate. Threads write to the tables without locks (Hogwild, Recht
 et al., 2011): with one thread the result is exact and repeatable, with several it differs in the last digits from run
 to run.
 
@@ -20,23 +22,23 @@ from graphtune.kernels.margins import gap, pulls, step
 from graphtune.kernels.parallel import in_blocks
 from graphtune.kernels.vector import prefetch
 
-TRIPLETS_A_BLOCK = 4096  # a multiple of CELLS
+TRIPLETS_A_BLOCK = 4096
 LEAST = 1e-6
 
 
 @njit(cache=True, nogil=True)
 def _triplets(begin, end, source, target, tied, user, positive, negative, rate, decay, place, sums, rates, pull):
-    """Triplets begin..end; returns the loss of the first of each tile and how many these are."""
-    count = negative.shape[1]
+    """Triplets begin..end; returns the loss of the first lane and how many triplets of it count."""
+    count, lane = negative.shape[1], -(-(end - begin) // CELLS)
     loss, measured = 0.0, 0
-    for first in range(begin, end, CELLS):
+    for first in range(begin, begin + lane):
         for i in range(CELLS):
-            at = min(first + i, end - 1)
+            at = min(first + i * lane, end - 1)
             b = at if count == 1 else at // count
             u, v, n = user[b], positive[b], negative[b, at - b * count]
             apart = v != n and not (tied and (u == v or u == n))
             place[0, i], place[1, i], place[2, i] = u, v, n
-            rates[i] = rate[b, at - b * count] if apart and first + i < end else np.float32(0.0)
+            rates[i] = rate[b, at - b * count] if apart and first + i * lane < end else np.float32(0.0)
             gap(source, target, u, v, n, i, sums)
         pulls(sums, rates, pull)
         if rates[0] > 0:
@@ -44,7 +46,7 @@ def _triplets(begin, end, source, target, tied, user, positive, negative, rate, 
             loss -= math.log(LEAST if share < LEAST else share)  # NaN stays NaN
             measured += 1
         for i in range(CELLS):
-            ahead = first + CELLS + i
+            ahead = first + i * lane + 1
             if ahead < end:
                 b = ahead if count == 1 else ahead // count
                 if user[b] != place[0, i]:
