@@ -3,9 +3,9 @@
 A block of triplets is cut into eight lanes of consecutive ones, which go side by side: a tile is a triplet of each. The
 margins of a tile are computed from the same weights, then its rows move, one triplet after another, while the rows of
 the next tile come nearer. So triplets of one user may stand in a row, as they read its row from the cache, and are
-still not computed from the same weights: that would be a step of several times the rate. Threads write to the tables without locks (Hogwild, Recht
-et al., 2011): with one thread the result is exact and repeatable, with several it differs in the last digits from run
-to run.
+still not computed from the same weights: that would be a step of several times the rate. Threads write to the tables
+without locks (Hogwild, Recht et al., 2011): with one thread the result is exact and repeatable, with several it differs
+in the last digits from run to run.
 
 Axes: B examples, K negatives, P = B K triplets, N nodes, D dim.
 """
@@ -36,7 +36,7 @@ def _triplets(begin, end, source, target, tied, user, positive, negative, rate, 
             at = min(first + i * lane, end - 1)
             b = at if count == 1 else at // count
             u, v, n = user[b], positive[b], negative[b, at - b * count]
-            apart = v != n and not (tied and (u == v or u == n))
+            apart = v != n and (not tied or (u != v and u != n))
             place[0, i], place[1, i], place[2, i] = u, v, n
             rates[i] = rate[b, at - b * count] if apart and first + i * lane < end else np.float32(0.0)
             gap(source, target, u, v, n, i, sums)

@@ -9,11 +9,11 @@ Axes: C = 8 triplets of a tile, W numbers of a vector, D dim.
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
-import numpy as np
 
 from graphtune.kernels.lanes import (
     CELL_VECTOR,

@@ -18,9 +18,7 @@ def _entries(begin, end, indices, row, first, offset, source, target):
             at += 1
 
 
-def entries(
-    indices: np.ndarray, row: np.ndarray, first: np.ndarray, size: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def entries(indices: np.ndarray, row: np.ndarray, first: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(source, target), each [B] int64: the entries of each visit, one visit after another.
 
     Args:

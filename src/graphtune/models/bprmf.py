@@ -13,7 +13,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
 from graphtune.models.lookup import Dot, Lookup
 from graphtune.objectives import BPR, OneVsAll, SampledSoftmax
-from graphtune.sampling import EdgeSampler, Negatives, VisitSampler
+from graphtune.sampling import EdgeSampler, Negatives, Sampler, VisitSampler
 
 LOSSES = ("bpr", "softmax", "full-softmax")
 
@@ -21,6 +21,9 @@ LOSSES = ("bpr", "softmax", "full-softmax")
 @dataclass(frozen=True)
 class BPRMF:
     """Factors of users and items whose product ranks what a user took above what it did not.
+
+    "bpr" trains by plain SGD, example by example in a fused step on the CPU. On another device, or with an option that
+    the step does not know (see `optimizer` of `TrainConfig`), Adam serves: optimizer="adamw", lr=0.005, batch_size=2048.
 
     Attributes:
         dim: D.
@@ -40,15 +43,14 @@ class BPRMF:
         return Model(self, Lookup(graph.num_nodes, self.dim, scale=0.1, seed=seed), Dot(), graph)
 
     def training(self) -> TrainConfig:
-        """Of "bpr" plain SGD, which on the CPU is one fused step; `lr` is that of single examples."""
         if self.loss == "bpr":
             return TrainConfig(
-                epochs=100, batch_size=32768, lr=0.2, optimizer="sgd", l2=0.005, schedule="linear", eval_every=20,
+                epochs=200, batch_size=32768, lr=0.2, optimizer="sgd", l2=0.005, schedule="linear", eval_every=20,
                 patience=0,
             )  # fmt: skip
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-3, eval_every=5, patience=8)
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler | VisitSampler, Any]:
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))
 
 
@@ -59,7 +61,7 @@ def pair_pretraining(
     negatives: Negatives,
     label_smoothing: float = 0.0,
     weight: np.ndarray | None = None,
-) -> tuple[EdgeSampler | VisitSampler, Any]:
+) -> tuple[Sampler, Any]:
     """Edges with the ranking loss by name: "bpr" with unknown negatives for each edge, "softmax" with those of a batch.
 
     SGD on "bpr", whose fused step goes example by example, gets its edges in visits.
@@ -72,7 +74,8 @@ def pair_pretraining(
         how = replace(negatives, unknown=True)
         if config.optimizer == "sgd" and weight is None and graph.relation is None:
             return VisitSampler(graph, config.batch_size, how, config.seed), BPR()
-        return EdgeSampler(graph, config.batch_size, how, weight=weight, seed=config.seed), BPR(in_kernels=weight is None)
+        sampler = EdgeSampler(graph, config.batch_size, how, weight=weight, seed=config.seed)
+        return sampler, BPR(in_kernels=weight is None)
     if loss == "softmax":
         how = replace(negatives, shared=True)
         return EdgeSampler(graph, config.batch_size, how, weight=weight, seed=config.seed), SampledSoftmax()
