@@ -23,7 +23,8 @@ class BPRMF:
     """Factors of users and items whose product ranks what a user took above what it did not.
 
     "bpr" trains by plain SGD, example by example in a fused step on the CPU. On another device, or with an option that
-    the step does not know (see `optimizer` of `TrainConfig`), Adam serves: optimizer="adamw", lr=0.005, batch_size=2048.
+    the step does not know (see `optimizer` of `TrainConfig`), Adam serves: optimizer="adamw", lr=0.005,
+    batch_size=2048.
 
     Attributes:
         dim: D.
