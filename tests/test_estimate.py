@@ -155,7 +155,9 @@ def test_the_size_of_a_graph():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is reset as Linux does it")
-@pytest.mark.parametrize("recipe", ["DeepWalk(dim=32, walks_per_node=1, walk_length=20)", "LINE(dim=64)"])
+@pytest.mark.parametrize(
+    "recipe", ["DeepWalk(dim=32, walks_per_node=1, walk_length=20)", "LINE(dim=64)", "BPRMF(dim=64)"]
+)
 def test_the_estimate_is_within_a_fifth_of_the_peak(tmp_path, recipe):
     words = [sys.executable, "-c", MEASURE.format(recipe=recipe), str(tmp_path / "edges.npy")]
     done = subprocess.run(words, capture_output=True, text=True, check=True)

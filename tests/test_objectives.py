@@ -332,7 +332,7 @@ def test_fused_step_equals_autograd(recipe, objective):
         (LINE(dim=4, order="first"), SkipGram(), {}),
         (LINE(dim=4, order="both"), EdgeProximity(), {}),
         (GCN(dim=4), EdgeProximity(), {}),
-        (BPRMF(dim=4), BPR(), {}),
+        (BPRMF(dim=4), BPR(), {"l1": 0.1}),
     ],
 )
 def test_what_the_kernels_do_not_know_takes_autograd(recipe, objective, options):

@@ -135,6 +135,11 @@ CASES = {
         two_cliques().replace(weight=np.arange(31) + 1.0),
         TrainConfig(epochs=6, batch_size=7, lr=0.1, optimizer="sgd", patience=0),
     ),
+    "bpr by visits": (
+        BPRMF(dim=4),
+        checkerboard(),
+        TrainConfig(epochs=6, batch_size=30, lr=0.1, l2=0.01, optimizer="sgd", schedule="linear", patience=0),
+    ),
     "gcn with dropout": (
         GCN(dim=4, hidden=6, dropout=0.5),
         two_cliques(),

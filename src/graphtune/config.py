@@ -30,8 +30,9 @@ class TrainConfig:
             "encoder.table,encoder.convolutions.0". No gradient, decay or moment is kept for them.
         unfreeze: gradual unfreezing (Howard & Ruder, 2018): a layer with d layers above it learns from the share
             d * unfreeze of the steps on; 0 trains all from the first.
-        optimizer: "adamw", "adagrad" or "sgd". Skip-gram and LINE have kernels of their own for plain "sgd" on the CPU:
-            they step example by example, so `lr` is that of word2vec; any penalty, clipping or freezing turns them off.
+        optimizer: "adamw", "adagrad" or "sgd". Skip-gram, LINE and BPR have kernels of their own for plain "sgd" on the
+            CPU: they step example by example, so `lr` is that of word2vec; any penalty, clipping or freezing turns them
+            off, but for `l2` that of BPR.
         table_updates: "dense" steps on whole tables. "rows" only on the rows that a batch touches, so that a step costs
             those alone: moments and decay of the others rest (lazy Adam, as `torch.optim.SparseAdam`); for encoders
             that read rows of tables alone, with objectives that do not read all nodes, without l2_sp. "auto" takes

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, encoder_weights, message_bytes
-from graphtune.estimate.steps import GNNS, gnn_layers, step_bytes
+from graphtune.estimate.steps import GNNS, gnn_layers, is_visited, step_bytes
 from graphtune.estimate.text import TEXT, transformer_weights
 from graphtune.estimate.triples import RELATIONAL, scorer_bytes
 
 CANDIDATES, WATCHED = 100, 5000  # of link prediction: pairs an edge, and edges that are scored during training
 SCORED = 1 << 26  # numbers of the rows that are scored at once
 QUERIES = {"triples": 384, "events": 1024}  # that are scored at once against every target
+VISIT = 16  # as in `graphtune.sampling.visits`
 DISTANCES = ("TransE", "RotatE")
 ALIAS = 48  # bytes an outcome, while the table of a distribution is made
 STATES = {"sgd": 0, "adagrad": 1, "adamw": 2}  # arrays of an optimiser for each array of weights
@@ -39,7 +40,7 @@ def kept_bytes(plan: Plan, size: Size) -> int:
     training, step = training_memory(plan, size)["training"], 0
     if plan.model not in (*WALKERS, *CLOSED_FORMS):
         weights = weight_bytes(plan, size)
-        step = max(0, step_bytes(plan, size, weights) - (0 if plan.model == "LINE" else weights))
+        step = max(0, step_bytes(plan, size, weights) - (0 if _is_fused(plan) else weights))
     return training - step
 
 
@@ -131,6 +132,8 @@ def _edge_stages(plan: Plan, size: Size) -> Stages:
     both_ways = size.relations > 0 or not size.directed
     examples = size.edges * (2 if both_ways else 1)
     ends = 0 if size.on_disk and not size.relations else examples * 8 * (3 + (size.relations > 0))
+    if is_visited(plan):
+        ends = 12 * (size.nodes + examples // VISIT) + 8 * size.nodes
     draws = 0
     if plan.model == "LINE":
         draws = 8 * size.nodes + 8 * examples * (size.weighted and not size.on_disk)
@@ -149,6 +152,10 @@ def _edge_stages(plan: Plan, size: Size) -> Stages:
     if plan.model in RELATIONAL_GNNS:
         stages["messages"] = message_bytes(size, making=True)
     return stages
+
+
+def _is_fused(plan: Plan) -> bool:
+    return plan.model == "LINE" or is_visited(plan)
 
 
 def _graph_of_model(plan: Plan, size: Size) -> int:

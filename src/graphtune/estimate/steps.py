@@ -37,6 +37,8 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     negatives = int(plan.options.get("negatives", 1))
     if plan.model == "LINE":
         return 2 * batch * (16 + 4 * negatives) + 8 * batch
+    if is_visited(plan):
+        return 2 * batch * (16 + 12 * negatives)
     table = 4 * size.nodes * plan.dim
     if plan.model in RELATIONAL_GNNS:
         weights += layer_bytes(plan, size)
@@ -59,6 +61,11 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     if plan.model in GNNS:
         return step + _convolutions(plan, size)
     return step
+
+
+def is_visited(plan: Plan) -> bool:
+    """Whether a fused step of BPR learns the edges in visits."""
+    return plan.model == "BPRMF" and plan.options["loss"] == "bpr" and plan.config.optimizer == "sgd"
 
 
 def holds_scores(plan: Plan) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from graphtune.estimate.memory import CLOSED_FORMS, WALKERS, list_bytes
+from graphtune.estimate.memory import CLOSED_FORMS, VISIT, WALKERS, list_bytes
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, layer_bytes, layer_flops, message_numbers
-from graphtune.estimate.steps import GNNS, SHARED, TARGETS, gnn_layers, holds_scores
+from graphtune.estimate.steps import GNNS, SHARED, TARGETS, gnn_layers, holds_scores, is_visited
 from graphtune.estimate.text import TEXT, reading_flops
 from graphtune.estimate.triples import query_flops
 
@@ -40,6 +40,8 @@ def training_seconds(plan: Plan, size: Size) -> float:
         return LIST_SECONDS * size.entries + walks * _walk_seconds(plan, size)
     if plan.model == "LINE":
         return 2 * size.edges * plan.config.epochs * _edge_seconds(plan, size)
+    if is_visited(plan):
+        return size.entries * plan.config.epochs * _triplets_seconds(plan, size)
     if plan.model in CLOSED_FORMS:
         flops = 40.0 * size.nodes * plan.dim**2 + 200.0 * size.entries * plan.dim
         return flops * _flop_seconds()
@@ -82,6 +84,26 @@ def _edge_seconds(plan: Plan, size: Size) -> float:
         train_edges(source, target, head, tail, negative, 0.01)
 
     return _quickest(once) * orders / count
+
+
+def _triplets_seconds(plan: Plan, size: Size) -> float:
+    """Of one example of BPR: its negatives and its triplets, in visits."""
+    from graphtune.kernels.bpr import train_triplets
+    from graphtune.kernels.negatives import unknown_targets
+
+    rows, (table, _) = _tables(plan, plan.dim, size.nodes)
+    rng, count, negatives = np.random.default_rng(0), 1 << 15, int(plan.options["negatives"])
+    degree = max(1, size.entries // max(1, size.nodes))
+    indptr = np.arange(rows + 1, dtype=np.int64) * degree
+    indices = np.sort(rng.integers(0, rows, (rows, degree), dtype=np.int32), axis=1).ravel()
+    rate = np.full((count, negatives), 0.01, np.float32)
+
+    def once() -> None:
+        source = np.repeat(rng.integers(0, rows, count // VISIT), VISIT)
+        negative = unknown_targets(indptr, indices, source, negatives, 0, rows, 0)
+        train_triplets(table, table, source, rng.integers(0, rows, count), negative, rate)
+
+    return _quickest(once) / count
 
 
 def _autograd_seconds(plan: Plan, size: Size) -> float:

@@ -25,7 +25,7 @@ from graphtune.models.propagation import (
     with_values,
 )
 from graphtune.models.views import EdgeView, View, with_similar
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import Negatives, Sampler
 
 
 class Propagation(Encoder):
@@ -133,5 +133,5 @@ class LightGCN:
     def training(self) -> TrainConfig:
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))

@@ -28,10 +28,13 @@ class Objective(Protocol):
 
 
 class Fused(Protocol):
-    """An objective that can also make its own SGD step in place, with the same gradient as `__call__`."""
+    """An objective that can also make its own SGD step in place, with the same gradient as `__call__`.
+
+    Options of `TrainConfig` that it names in `obeys`, as "l2", follow the arguments of `update`.
+    """
 
     def can_update(self, model: Any) -> bool:
         """Whether `update` knows the encoder and the scorer."""
         ...
 
-    def update(self, model: Any, batch: Any, lr: float, threads: int | None = None) -> float: ...
+    def update(self, model: Any, batch: Any, lr: float, threads: int | None = None, *options: float) -> float: ...

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from graphtune.batch import Batch
+from graphtune.kernels.bpr import train_triplets
 from graphtune.kernels.skipgram import train_edges
 from graphtune.objectives.base import Losses
 from graphtune.objectives.parts import focal, is_positive, table, with_target
@@ -68,8 +69,15 @@ class EdgeProximity:
 class BPR:
     """-log s(score(u, v) - score(u, n)), the mean over the negatives (Rendle et al., 2009), less known positives.
 
-    Needs `source`, `target` and `negative`.
+    Needs `source`, `target` and `negative`; `update` needs a `Lookup` encoder and a `Dot` or `Context` scorer, in
+    float32. It takes L2 too, and leaves examples out that have the same row in two places.
+
+    Attributes:
+        in_kernels: whether `update` may be used; it knows no weights of a batch.
     """
+
+    in_kernels: bool = True
+    obeys: ClassVar = ("l2",)
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
         scores, factors = with_target(model, batch)
@@ -79,3 +87,22 @@ class BPR:
             return Losses(values.mean(-1), factors)
         left = ~is_positive(batch)
         return Losses((values * left).sum(-1) / left.sum(-1).clamp_min(1), factors)
+
+    def can_update(self, model: Any) -> bool:
+        known = self.in_kernels and model.encoder.in_kernels and model.scorer.in_kernels
+        return known and all(p.dtype == torch.float32 for p in model.table_parameters().values())
+
+    def update(self, model: Any, batch: Batch, lr: float, threads: int | None = None, l2: float = 0.0) -> float:
+        assert batch.target is not None and batch.negative is not None
+        source = table(model.encoder.weight)
+        own = getattr(model.scorer, "weight", None)
+        target = source if own is None else table(own)
+        user, positive, negative = (t.numpy() for t in (batch.source, batch.target, batch.own_negative()))
+        if negative.ndim == 1:
+            negative = np.tile(negative, (len(user), 1))
+        if batch.known is None:
+            share = np.full(negative.shape, lr / negative.shape[1], np.float32)
+        else:
+            left = (~is_positive(batch)).numpy()
+            share = np.float32(lr) * left / np.maximum(left.sum(1, dtype=np.float32, keepdims=True), 1)
+        return train_triplets(source, target, user, positive, negative, share, l2, threads)

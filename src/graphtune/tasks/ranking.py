@@ -59,10 +59,10 @@ class Recommendation(EdgeSamples):
 
     def training(self, model: Model, config: TrainConfig) -> Training:
         refuse_seen(model, self.split)
-        options = self.loss, self._negatives(self.negatives), self.label_smoothing
-        sampler, objective = pair_pretraining(self.split.train, config, *options)
-        sampler, objective = self._weighed(sampler), self._hardened(objective)
-        return Training(self.name, sampler, objective, self.validate, self.monitor)
+        train = self.split.train
+        options = self.loss, self._negatives(self.negatives), self.label_smoothing, self._edge_weight(train)
+        sampler, objective = pair_pretraining(train, config, *options)
+        return Training(self.name, sampler, self._hardened(objective), self.validate, self.monitor)
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         refuse_seen(model, self.split)

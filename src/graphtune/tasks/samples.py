@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import numpy as np
+
 from graphtune.check import bad, integer, number, one_of
 from graphtune.graph import Graph
 from graphtune.objectives import Hardest
@@ -65,8 +67,12 @@ class EdgeSamples:
 
     def _weighed(self, sampler: S) -> S:
         """The sampler with the weights of its edges."""
-        weight = edge_weights(sampler.graph, self.sample_weight, self.weight_power, self.half_life)
+        weight = self._edge_weight(sampler.graph)
         return sampler if weight is None else replace(sampler, weight=weight)
+
+    def _edge_weight(self, graph: Graph) -> np.ndarray | None:
+        """[E], or None where all edges weigh alike."""
+        return edge_weights(graph, self.sample_weight, self.weight_power, self.half_life)
 
     def _hardened(self, objective: Any) -> Any:
         """The objective on the hardest negatives."""

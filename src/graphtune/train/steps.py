@@ -42,7 +42,7 @@ _OF_LORA = ("lora_alpha", "lora_targets")  # they say nothing without lora_rank
 _OF_BATCHES = ("swap", "swap_nearest")  # which are changed before the step
 _WITHOUT_PART = (*_WHOLE, *_OTHER_WEIGHTS, *_OF_LORA, *_OF_BATCHES)
 FUSED = frozenset((*_STEPPING, *_RATES, *_FALLS, *_MEANS, *_TABLES, *_WITHOUT_PART))
-"""The options that a fused step obeys, or that cannot concern it."""
+"""The options that every fused step obeys, or that cannot concern it; an objective may name more in `obeys`."""
 Tell = Callable[[str], None]
 """What to do with a line for the user."""
 
@@ -161,10 +161,11 @@ class FusedStep:
     def __init__(self, model: Model, objective: Fused, config: TrainConfig, fixed: np.ndarray | None = None):
         self.model, self.objective, self.config = model, objective, config
         self.fixed = FixedRows(model, fixed)
+        self.options = [getattr(config, name) for name in obeyed(objective)]
 
     def __call__(self, batch: Any, clock: Clock) -> float:
         threads = 1 if self.config.deterministic else None
-        loss = self.objective.update(self.model, batch, self.config.lr * clock.rate, threads)
+        loss = self.objective.update(self.model, batch, self.config.lr * clock.rate, threads, *self.options)
         self.fixed.put_back()
         return loss
 
@@ -183,7 +184,7 @@ def make_step(
     Autograd gives `tell` a line where the device is slow in a precision, and where memory runs out.
     """
     known = hasattr(objective, "update") and objective.can_update(model)
-    if known and is_plain(config) and model.device.type == "cpu":
+    if known and is_plain(config, obeyed(objective)) and model.device.type == "cpu":
         _check_alone(model, config)
         return FusedStep(model, objective, config, fixed)
     if any(p.dtype == torch.bfloat16 for p in model.parameters()):
@@ -203,10 +204,19 @@ def _check_alone(model: Model, config: TrainConfig) -> None:
         raise bad("optimizer", "TrainConfig", what, config.optimizer, fix)
 
 
-def is_plain(config: TrainConfig) -> bool:
-    """Whether a fused step does what the configuration asks: SGD, and the default of whatever it knows nothing of."""
+def is_plain(config: TrainConfig, also: tuple[str, ...] = ()) -> bool:
+    """Whether a fused step does what the configuration asks: SGD, and the default of whatever it knows nothing of.
+
+    Args:
+        also: options that it knows beyond `FUSED`.
+    """
     asked = {f.name for f in fields(TrainConfig) if getattr(config, f.name) != f.default}
-    return config.optimizer == "sgd" and asked <= FUSED
+    return config.optimizer == "sgd" and asked <= FUSED.union(also)
+
+
+def obeyed(objective: Any) -> tuple[str, ...]:
+    """The options beyond `FUSED` that the `update` of an objective takes, in its order."""
+    return getattr(objective, "obeys", ())
 
 
 def reduce(losses: Losses, weight: Tensor | None) -> Tensor:
