@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from graphtune.check import integer, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.kernels.propagate import Part
 from graphtune.models.base import Encoder, Model, check_recipe
 from graphtune.models.bprmf import pair_pretraining
+from graphtune.models.layers import Spare, by_kernel, entries, mean_of_layers
 from graphtune.models.lookup import Dot, Lookup
 from graphtune.models.propagation import (
     SymmetricProduct,
@@ -47,15 +49,26 @@ class Propagation(Encoder):
         self.view, self.frame = View(), self.matrix
         self.paths: EdgeView | None = None
         self.seen: Tensor | None = None
+        self.whole: tuple[Tensor, Part] | None = None
+        self.spare = Spare()
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         matrix = self.matrix if self.seen is None or not self.training else self.seen
         x = total = self.table()
+        if self.layers and by_kernel(matrix, x):
+            return mean_of_layers(self._entries(matrix), x, self.layers, nodes, self.spare)
         for _ in range(self.layers):
             x = SymmetricProduct.apply(matrix, x)
             total = total + x
         total = total / (self.layers + 1)
         return total if nodes is None else F.embedding(nodes, total)
+
+    def _entries(self, matrix: Tensor) -> Part:
+        """The matrix as kernels read it; what is not its values is looked up once, as views change these alone."""
+        frame = self.frame if matrix is self.seen else self.matrix
+        if self.whole is None or self.whole[0] is not frame:
+            self.whole = frame, entries(frame)
+        return self.whole[1]._replace(values=matrix.values().numpy())
 
     def begin_view(self, view: View, graph: Graph) -> None:
         """Of a view that only drops edges, the entries that stay are scaled by 1 / (1 - share), so that products keep
