@@ -1,4 +1,4 @@
-"""Products of a sparse symmetric matrix and the mean over layers: against SciPy, dense autograd and torch's own path."""
+"""Products of a sparse symmetric matrix and the mean over layers: against SciPy, dense autograd and torch."""
 
 import copy
 from dataclasses import replace
@@ -82,9 +82,7 @@ def test_vector_code_is_the_plain_loop(dim, monkeypatch):
             count = int(dim - column >= kernel.WIDTH)
             ends = part.indptr[row], part.indptr[row + 1]
             place = row, column
-            kernel._plain_gather(
-                count, part.indices, part.values, *ends, x, plus, row, np.float32(1), plain, *place
-            )
+            kernel._plain_gather(count, part.indices, part.values, *ends, x, plus, row, np.float32(1), plain, *place)
     np.testing.assert_array_equal(out, plain)
 
 

@@ -3,7 +3,8 @@
 An interaction is a positive with its one negative. Ours is the engine itself, `fit` with its sampler, from the first
 batch that it asks for to the end of the last step. Theirs is `torch_geometric.nn.models.LightGCN` with its own
 `recommendation_loss`, as in its example: shuffled edges in order, items drawn uniformly, the penalty on the rows of the
-batch, torch's Adam. Drawing the batches is within the time of all. Ours draws no item that the user has taken; theirs may.
+batch, torch's Adam. Drawing the batches is within the time of all. Ours draws no item that the user has taken; theirs
+may.
 
 With CSR PyG is given the matrix normalised, so that its layers need not do it at each step as they otherwise would
 (`pyg_csr_plain`). All go in turns, a few steps each after a warm-up; ratios are medians over the turns.

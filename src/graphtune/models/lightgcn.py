@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphtune.check import integer, one_of
+from graphtune.check import integer, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.kernels.propagate import Part
 from graphtune.models.base import Encoder, Model, check_recipe
-from graphtune.models.bprmf import pair_pretraining
+from graphtune.models.bprmf import LOSSES, pair_pretraining
 from graphtune.models.layers import Spare, by_kernel, entries, mean_of_layers
 from graphtune.models.lookup import Dot, Lookup
 from graphtune.models.propagation import (
@@ -26,7 +26,9 @@ from graphtune.models.propagation import (
     with_values,
 )
 from graphtune.models.views import EdgeView, View, with_similar
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.objectives import KvsAll
+from graphtune.objectives.queries import ROUNDING
+from graphtune.sampling import Negatives, QuerySampler, Sampler
 
 
 class Propagation(Encoder):
@@ -117,18 +119,22 @@ class LightGCN:
     Attributes:
         dim: D.
         layers: propagation layers.
-        loss: "bpr", "softmax" (sampled, negatives shared by the batch) or "full-softmax".
+        loss: "bpr", "softmax" (sampled, negatives shared by the batch), "full-softmax", or "k-vs-all": the same with
+            one softmax for all items of a user, by `KvsAll`; `batch_size` then counts users.
         negatives: per example for "bpr", per batch for "softmax".
+        rounding: of the gradient of "k-vs-all"; 0 for the exact one.
     """
 
     dim: int = 64
     layers: int = 3
     loss: str = "bpr"
     negatives: int = 1
+    rounding: float = ROUNDING
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, layers=0, negatives=1)
-        one_of("loss", "LightGCN", self.loss, ("bpr", "softmax", "full-softmax"))
+        one_of("loss", "LightGCN", self.loss, (*LOSSES, "k-vs-all"))
+        number("rounding", "LightGCN", self.rounding, 0, 1)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
         integer("num_edges", "LightGCN.build", graph.num_edges, 1)
@@ -137,5 +143,9 @@ class LightGCN:
     def training(self) -> TrainConfig:
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)
 
-    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+    def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
+        if self.loss == "k-vs-all":
+            items = graph.ids.rows("item") if graph.is_bipartite_events else range(graph.num_nodes)
+            objective = KvsAll(rounding=self.rounding, first=items.start, last=items.stop)
+            return QuerySampler(graph, config.batch_size, seed=config.seed), objective
         return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))
