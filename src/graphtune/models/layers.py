@@ -87,10 +87,9 @@ class _Mean(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         start = (gradient * float(ctx.scale)).contiguous().numpy()
-        read, plus = start, start
+        read, plus = start, None if ctx.rows is not None else start
         if ctx.rows is not None:
             read, start = _summed(ctx, start)
-            plus = None
         for part in reversed(ctx.parts):
             out = ctx.spare.take(read.shape)
             back = part if part is ctx.matrix else transposed(part, len(read))
