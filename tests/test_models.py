@@ -330,6 +330,12 @@ class TestLightGCN(RecipeContract):
     config = RANKING
 
 
+class TestLightGCNByUsers(RecipeContract):
+    recipe = LightGCN(dim=4, layers=2, loss="k-vs-all")
+    pattern = Checkerboard()
+    config = RANKING
+
+
 class TestLookup(EncoderContract):
     def make(self, graph):
         return Lookup(graph.num_nodes, 4)
@@ -705,6 +711,7 @@ def test_triple_models_refuse_graphs_without_relations():
         lambda: ProNE(theta=0.0),
         lambda: LightGCN(layers=-1),
         lambda: LightGCN(loss="hinge"),
+        lambda: LightGCN(rounding=1.5),
     ],
 )
 def test_bad_options_are_refused(make):

@@ -14,13 +14,13 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels.grouped import entries_times, softmax_entries, weighed
 from graphtune.kernels.short import short_keys, short_rows, short_scores
-from graphtune.models import ComplEx, DistMult, TransE
+from graphtune.models import ComplEx, DistMult, LightGCN, TransE
 from graphtune.objectives import KvsAll, KvsAllBCE, OneVsAll
 from graphtune.objectives.grouped import rounded_entropy
 from graphtune.objectives.queries import relation_entropy
 from graphtune.sampling import QuerySampler
 from graphtune.tasks.run import pretrain
-from graphtune.testing import QUIET, equal, inverse_relations
+from graphtune.testing import QUIET, checkerboard, equal, inverse_relations
 from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep, penalty, reduce
 
@@ -302,3 +302,35 @@ def test_bf16_takes_the_dense_products(graph):
         one, other = (KvsAll()(model, replace(batch, phase=torch.full((30,), p))).values for p in (0.1, 0.7))
         exact = KvsAll(rounding=0)(model, batch).values
     assert torch.equal(one, exact) and torch.equal(other, exact)
+
+
+def test_edges_without_relations_are_queries_too():
+    """Directed edges are read forwards, undirected ones both ways; one that is there twice weighs twice."""
+    edges = np.array([[0, 0, 2, 0], [3, 4, 3, 3]])
+    batch = next(QuerySampler(Graph(edges, NodeIds.range(5), directed=True), 9).batches(0))
+    found = dict(zip(batch.source.tolist(), torch.tensor_split(batch.target, batch.bounds()[1:-1])))
+    assert {u: v.tolist() for u, v in found.items()} == {0: [3, 4], 2: [3]} and not batch.relation.any()
+    assert sorted(batch.weight.tolist()) == [1, 1, 2]
+    batch = next(QuerySampler(Graph(edges[:, :3], NodeIds.range(5)), 9).batches(0))
+    found = dict(zip(batch.source.tolist(), torch.tensor_split(batch.target, batch.bounds()[1:-1])))
+    assert {u: v.tolist() for u, v in found.items()} == {0: [3, 4], 2: [3], 3: [0, 2], 4: [0]}
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-9])
+def test_k_vs_all_of_items_is_one_vs_all_of_items(rounding):
+    """The sum of losses, and its gradient, of all events are those of each event by itself, among items alone."""
+    graph, recipe = checkerboard(), LightGCN(dim=8, layers=2, loss="k-vs-all", rounding=rounding)
+    config = replace(recipe.training(), batch_size=10_000)
+    sampler, objective = recipe.pretraining(graph, config)
+    one, every = LightGCN(dim=8, layers=2, loss="full-softmax").pretraining(graph, config)
+    model = recipe.build(graph)
+    weight, sums = model.encoder.table.weight, []
+    with torch.no_grad():
+        weight *= 20
+    for batches, loss in ((sampler, objective), (one, every)):
+        weight.grad = None
+        losses = loss(model, next(batches.batches(0)))
+        losses.values.sum().backward()
+        sums.append((losses.values.sum().item(), len(losses.values), weight.grad))
+    assert sums[0][0] == pytest.approx(sums[1][0], rel=1e-4) and sums[0][1] == sums[1][1] == graph.num_edges
+    torch.testing.assert_close(sums[0][2], sums[1][2], rtol=1e-3, atol=2e-3)

@@ -169,7 +169,7 @@ def _graph_of_model(plan: Plan, size: Size) -> int:
     if plan.model in (*GNNS, "LightGCN") and size.directed:
         lists += list_bytes(size, False)  # those of both directions beside those out of a node
     if plan.model == "LightGCN":
-        return lists + 12 * both + 8 * size.nodes
+        return lists + 24 * both + 32 * size.nodes  # half of it what kernels read, and parts of that
     return lists + (16 * both + 20 * (both + size.nodes) if plan.model in GNNS else 0)
 
 

@@ -16,9 +16,9 @@ from graphtune.kernels.parallel import thread_count
 ROWS_AT_ONCE = 12  # as in `graphtune.kernels.grouped`, which this does not import to compile nothing
 GNNS = {"GCN": 2, "GraphSAGE": 2, "GAT": 4}  # arrays [edges, width] that a convolution holds at once
 SHARED = ("self-adversarial", "softmax")  # losses whose negatives a batch shares
-PROPAGATED = 6  # arrays [N, D] of LightGCN's layers, forwards and backwards
+PROPAGATED = 3  # arrays [N, D] of LightGCN's layers, beside the gradient
 WHOLE_ROWS = ("one-vs-all", "full-softmax", "k-vs-all-bce")  # losses that hold all scores of a batch
-TARGETS = 4  # of a query, about: 3.6 on FB15k-237, 2.3 on WN18RR
+TARGETS = 4  # of a query of triples, about: 3.6 on FB15k-237, 2.3 on WN18RR
 AN_ENTRY = 24  # bytes of an entry of a gradient that is rounded: three times a column and a value
 OF_SCORES = 3  # arrays [B, N] of one-vs-all: logarithms, and two gradients
 OF_ROWS = 4  # arrays of the rows of a batch: gathered, scored, and their gradients
@@ -42,10 +42,12 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     table = 4 * size.nodes * plan.dim
     if plan.model in RELATIONAL_GNNS:
         weights += layer_bytes(plan, size)
+    if plan.model == "LightGCN":
+        weights += PROPAGATED * table
     if holds_scores(plan):
         return weights + table + OF_SCORES * 4 * batch * size.targets + query_bytes(plan, size, batch)
     if plan.options.get("loss") == "k-vs-all":
-        examples = min(count, TARGETS * batch)
+        examples = min(count, targets_of_query(size) * batch)
         entries = min(batch * size.targets, examples / plan.options["rounding"] + examples)
         scores = 4 * ROWS_AT_ONCE * thread_count() * size.targets + int(AN_ENTRY * entries)
         rows = OF_ROWS * 4 * 2 * examples * plan.dim
@@ -56,8 +58,6 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     step += query_bytes(plan, size, batch)
     if plan.model == TEXT:
         return step + reading_bytes(plan, batch)
-    if plan.model == "LightGCN":
-        return step + PROPAGATED * table
     if plan.model in GNNS:
         return step + _convolutions(plan, size)
     return step
@@ -72,6 +72,14 @@ def holds_scores(plan: Plan) -> bool:
     """Whether a step makes an array of the scores of its batch."""
     loss = plan.options.get("loss")
     return loss in WHOLE_ROWS or (loss == "k-vs-all" and not plan.options.get("rounding"))
+
+
+def targets_of_query(size: Size) -> int:
+    """Targets of a query, about: of a knowledge graph, or the events of a user, or the neighbours of a node."""
+    if size.relations:
+        return TARGETS
+    sources = size.nodes - size.targets if size.targets < size.nodes else size.nodes
+    return max(1, size.edges * (1 if size.directed else 2) // max(1, sources))
 
 
 def gnn_layers(plan: Plan, size: Size) -> list[tuple[int, int]]:

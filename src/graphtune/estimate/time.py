@@ -14,7 +14,7 @@ import numpy as np
 from graphtune.estimate.memory import CLOSED_FORMS, VISIT, WALKERS, list_bytes
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, layer_bytes, layer_flops, message_numbers
-from graphtune.estimate.steps import GNNS, SHARED, TARGETS, gnn_layers, holds_scores, is_visited
+from graphtune.estimate.steps import GNNS, SHARED, gnn_layers, holds_scores, is_visited, targets_of_query
 from graphtune.estimate.text import TEXT, reading_flops
 from graphtune.estimate.triples import query_flops
 
@@ -25,6 +25,7 @@ GATHERED = 12.0  # passes over a message: gathered and added up at random places
 PASSES = 12  # over an array of scores or messages, forwards and backwards
 HUNDREDTH = 0x3C24  # 0.01 as bfloat16
 SHORT = 0.4  # time of a product in 16 bits beside one of float32
+OF_LAYER = 0.7  # of LightGCN, beside a product of all entries in torch
 PRODUCT_ENTRY = 2e-10  # seconds of a number in a sparse product, both ways
 
 
@@ -110,7 +111,7 @@ def _autograd_seconds(plan: Plan, size: Size) -> float:
     """Steps times what one takes: dense products, passes over what lies between, sparse products, the optimiser."""
     examples = size.edges * (1 if size.directed and not size.relations else 2)
     if plan.options.get("loss") in ("k-vs-all", "k-vs-all-bce"):
-        examples = -(-examples // TARGETS)
+        examples = -(-examples // targets_of_query(size))
     batch = max(1, min(plan.config.batch_size, examples))
     steps = -(-examples // batch) * plan.config.epochs
     table = float(size.nodes * plan.dim)
@@ -122,8 +123,7 @@ def _autograd_seconds(plan: Plan, size: Size) -> float:
         flops += 6.0 * batch * size.targets * plan.dim
         numbers += PASSES * float(batch) * size.targets
     if plan.model == "LightGCN":
-        sparse += 2.0 * 2 * size.edges * plan.dim * int(plan.options["layers"])
-        numbers += 3.0 * table * int(plan.options["layers"])
+        sparse += OF_LAYER * 2 * size.edges * plan.dim * int(plan.options["layers"])
     if plan.model == TEXT:
         flops += reading_flops(plan, batch)
     if plan.model in RELATIONAL_GNNS:

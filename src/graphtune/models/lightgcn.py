@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from graphtune.check import bad, integer, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.kernels.propagate import Part
 from graphtune.models.base import Encoder, Model, check_recipe
-from graphtune.models.bprmf import pair_pretraining
+from graphtune.models.bprmf import LOSSES, pair_pretraining
+from graphtune.models.layers import Spare, by_kernel, entries, mean_of_layers
 from graphtune.models.lookup import Dot, Lookup
 from graphtune.models.propagation import (
     SymmetricProduct,
@@ -25,7 +27,9 @@ from graphtune.models.propagation import (
     with_values,
 )
 from graphtune.models.views import EdgeView, View, with_similar
-from graphtune.sampling import Negatives, Sampler
+from graphtune.objectives import KvsAll
+from graphtune.objectives.queries import ROUNDING
+from graphtune.sampling import Negatives, QuerySampler, Sampler
 
 
 class Propagation(Encoder):
@@ -50,15 +54,26 @@ class Propagation(Encoder):
         self.view, self.frame = View(), self.matrix
         self.paths: EdgeView | None = None
         self.seen: Tensor | None = None
+        self.whole: tuple[Tensor, Part] | None = None
+        self.spare = Spare()
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         matrix = self.matrix if self.seen is None or not self.training else self.seen
         x = total = self.table()
+        if self.layers and by_kernel(matrix, x):
+            return mean_of_layers(self._entries(matrix), x, self.layers, nodes, self.spare)
         for _ in range(self.layers):
             x = SymmetricProduct.apply(matrix, x)
             total = total + x
         total = total / (self.layers + 1)
         return total if nodes is None else F.embedding(nodes, total)
+
+    def _entries(self, matrix: Tensor) -> Part:
+        """The matrix as kernels read it; what is not its values is looked up once, as views change these alone."""
+        frame = self.frame if matrix is self.seen else self.matrix
+        if self.whole is None or self.whole[0] is not frame:
+            self.whole = frame, entries(frame)
+        return self.whole[1]._replace(values=matrix.values().numpy())
 
     def begin_view(self, view: View, graph: Graph) -> None:
         """Of a view that only drops edges, the entries that stay are scaled by 1 / (1 - share), so that products keep
@@ -107,8 +122,10 @@ class LightGCN:
     Attributes:
         dim: D.
         layers: propagation layers.
-        loss: "bpr", "softmax" (sampled, negatives shared by the batch) or "full-softmax".
+        loss: "bpr", "softmax" (sampled, negatives shared by the batch), "full-softmax", or "k-vs-all": the same with
+            one softmax for all items of a user, by `KvsAll`; `batch_size` then counts users.
         negatives: per example for "bpr", per batch for "softmax".
+        rounding: of the gradient of "k-vs-all"; 0 for the exact one.
         side_weight: of side edges, such as social links, in the propagation, beside edges of 1 or of their own weights;
             0 leaves them out.
     """
@@ -117,11 +134,13 @@ class LightGCN:
     layers: int = 3
     loss: str = "bpr"
     negatives: int = 1
+    rounding: float = ROUNDING
     side_weight: float = 0.0
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, layers=0, negatives=1)
-        one_of("loss", "LightGCN", self.loss, ("bpr", "softmax", "full-softmax"))
+        one_of("loss", "LightGCN", self.loss, (*LOSSES, "k-vs-all"))
+        number("rounding", "LightGCN", self.rounding, 0, 1)
         number("side_weight", "LightGCN", self.side_weight, 0)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
@@ -134,4 +153,8 @@ class LightGCN:
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
+        if self.loss == "k-vs-all":
+            items = graph.ids.rows("item") if graph.is_bipartite_events else range(graph.num_nodes)
+            objective = KvsAll(rounding=self.rounding, first=items.start, last=items.stop)
+            return QuerySampler(graph, config.batch_size, seed=config.seed), objective
         return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))

@@ -49,20 +49,26 @@ class KvsAll:
             al., 2021); 0 for none.
         rounding: entries of an example's gradient by scores that are below it become it or 0 by chance; 0 for the
             exact gradient, by arrays [Q, N].
+        first, last: the rows that can be answers (the items of a recommender); all where `last` is None.
     """
 
     label_smoothing: float = 0.0
     relation_weight: float = 0.0
     rounding: float = ROUNDING
+    first: int = 0
+    last: int | None = None
     reads_all = True
 
     def __call__(self, model: Any, batch: QueryBatch) -> Losses:
         rows = _rows(model, batch)
-        if self.rounding and _can_round(model.scorer, rows.query, rows.keys):
+        keys, target = rows.keys, batch.target
+        if self.last is not None:
+            keys, target = keys[self.first : self.last], target - self.first
+        if self.rounding and _can_round(model.scorer, rows.query, keys):
             options = batch.phase, self.rounding, self.label_smoothing
-            values = rounded_entropy(rows.query, rows.keys, batch.bounds(), batch.target, *options)
+            values = rounded_entropy(rows.query, keys, batch.bounds(), target, *options)
         else:
-            values = _entropy(model.scorer.cross(rows.query, rows.keys), batch, self.label_smoothing)
+            values = _entropy(model.scorer.cross(rows.query, keys), batch.query(), target, self.label_smoothing)
         return _with_relations(self, values, model.scorer, batch, rows)
 
 
@@ -126,13 +132,13 @@ def _can_round(scorer: Any, query: Tensor, key: Tensor) -> bool:
     return can_form(scorer, query, key) and not torch.is_autocast_enabled("cpu")
 
 
-def _entropy(scores: Tensor, batch: QueryBatch, smoothing: float) -> Tensor:
-    """[B] from [Q, N]."""
-    of, scores = batch.query(), scores.float()
+def _entropy(scores: Tensor, of: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """[B] from [Q, N], of the targets [B] of queries `of` [B]."""
+    scores = scores.float()
     each = scores.logsumexp(1)
     if smoothing:
         each = each - smoothing * scores.mean(1)
-    return each[of] - (1 - smoothing) * _at(scores, of, batch.target)
+    return each[of] - (1 - smoothing) * _at(scores, of, target)
 
 
 def _at(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:

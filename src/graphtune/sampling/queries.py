@@ -16,7 +16,7 @@ from graphtune.graph import Graph
 
 
 class Grouped(NamedTuple):
-    """Triples read both ways, by query.
+    """Triples read both ways, or edges without relations, by query.
 
     Attributes:
         source, relation: [Q] int64 of each query.
@@ -36,10 +36,13 @@ class Grouped(NamedTuple):
 class QuerySampler:
     """The queries of all triples, forwards (relation r) and backwards (relation r + R), in shuffled batches.
 
+    Of a graph without relations a query is a node with all that its edges point to, under relation 0; undirected edges
+    point both ways.
+
     Attributes:
-        graph: the triples to learn.
+        graph: the triples or edges to learn.
         batch_size: queries a batch.
-        weight: [E] weight of each triple's loss, in both directions; None for equal ones.
+        weight: [E] weight of each edge's loss, in both directions; None for equal ones.
         seed: of all choices.
     """
 
@@ -49,10 +52,8 @@ class QuerySampler:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.graph.relation is None:
-            raise bad("graph", "QuerySampler", "a knowledge graph: edges with relations", "edges without")
         if self.weight is not None and self.weight.shape != (self.graph.num_edges,):
-            what = f"one number per triple, {self.graph.num_edges} in all"
+            what = f"one number per edge, {self.graph.num_edges} in all"
             raise bad("weight", "QuerySampler", what, f"shape {self.weight.shape}")
 
     @property
@@ -82,12 +83,15 @@ class QuerySampler:
 
 
 def grouped(graph: Graph, weight: np.ndarray | None = None) -> Grouped:
-    """The triples of a graph by query; triples that are there several times become one that weighs as much."""
-    (head, tail), r, relations = graph.edges, graph.relation, 2 * graph.num_relations
-    assert r is not None
-    asked = np.concatenate([head, tail]) * relations + np.concatenate([r, r + graph.num_relations])
-    pairs, place = np.unique(asked * graph.num_nodes + np.concatenate([tail, head]), return_inverse=True)
-    each = np.bincount(place, None if weight is None else np.tile(weight, 2), len(pairs)).astype(np.float32)
+    """The edges of a graph by query; those that are there several times become one that weighs as much."""
+    (u, v), r, relations = graph.edges, graph.relation, max(1, 2 * graph.num_relations)
+    ways = 1 if r is None and graph.directed else 2
+    source, target = np.concatenate([u, v][:ways]), np.concatenate([v, u][:ways])
+    asked = source * relations
+    if r is not None:
+        asked += np.concatenate([r, r + graph.num_relations])
+    pairs, place = np.unique(asked * graph.num_nodes + target, return_inverse=True)
+    each = np.bincount(place, None if weight is None else np.tile(weight, ways), len(pairs)).astype(np.float32)
     query, begin = np.unique(pairs // graph.num_nodes, return_index=True)
     bounds = np.append(begin, len(pairs)).astype(np.int64)
     own = None if (each == 1).all() else each
