@@ -17,7 +17,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "graphtune.adapt": ("Extended", "NewNodes", "add_nodes"),
+    "graphtune.adapt": ("Extended", "NewNodes", "add_nodes", "fuse"),
     "graphtune.check": ("ArgumentError", "DataError", "GraphtuneError", "LeakError"),
     "graphtune.cleaning": ("Cleaning", "clean"),
     "graphtune.config": ("TrainConfig",),
@@ -41,6 +41,7 @@ _HOME = {
         "ComplEx", "Completion", "ConvE", "DeepWalk", "DistMult", "Encoder", "GraphSAGE", "LightGCN", "Model", "NetMF",
         "Node2Vec", "ProNE", "QuatE", "Recipe", "RotatE", "Scorer", "SimplE", "TransE", "TuckER",
     ),
+    "graphtune.models.fused": ("Fused", "Fusion"),
     "graphtune.reporting": ("report",),
     "graphtune.split": (
         "EntitySplit", "RelationPattern", "RelationPatterns", "Split", "audit_together", "given_split",
