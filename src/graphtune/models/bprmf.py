@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphtune.check import one_of
+from graphtune.check import number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, check_recipe
-from graphtune.models.lookup import Dot, Lookup
-from graphtune.objectives import BPR, OneVsAll, SampledSoftmax
+from graphtune.models.base import Model, Scorer, check_recipe
+from graphtune.models.lookup import Cosine, Dot, Lookup
+from graphtune.objectives import BPR, CosineContrast, OneVsAll, SampledSoftmax
 from graphtune.sampling import EdgeSampler, Negatives
 
 LOSSES = ("bpr", "softmax", "full-softmax")
+RANKING_LOSSES = (*LOSSES, "ccl")  # the last is of cosines, which the scorer of a recipe must then be
 
 
 @dataclass(frozen=True)
@@ -22,26 +23,62 @@ class BPRMF:
 
     Attributes:
         dim: D.
-        loss: "bpr", "softmax" (sampled, negatives shared by the batch) or "full-softmax".
-        negatives: per example for "bpr", per batch for "softmax".
+        loss: "bpr", "softmax" (sampled, negatives shared by the batch), "full-softmax", or "ccl", the contrast of
+            cosines of SimpleX (Mao et al., 2021).
+        negatives: per example for "bpr", per batch for "softmax" and "ccl".
+        temperature: score cosines divided by it (Wu et al., 2024, with "softmax"); None for products, but for "ccl".
+        margin, negative_weight: of "ccl": see `CosineContrast`.
     """
 
     dim: int = 64
     loss: str = "bpr"
     negatives: int = 1
+    temperature: float | None = None
+    margin: float = 0.4
+    negative_weight: float = 1.0
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, negatives=1)
-        one_of("loss", "BPRMF", self.loss, LOSSES)
+        check_ranking(self)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
-        return Model(self, Lookup(graph.num_nodes, self.dim, scale=0.1, seed=seed), Dot(), graph)
+        return Model(self, Lookup(graph.num_nodes, self.dim, scale=0.1, seed=seed), ranking_scorer(self), graph)
 
     def training(self) -> TrainConfig:
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-3, eval_every=5, patience=8)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))
+        return ranking_pretraining(self, graph, config)
+
+
+def check_ranking(recipe: Any) -> None:
+    """Check the options of a recipe that say how it learns to rank: those of `BPRMF` but `dim`.
+
+    Raises:
+        ArgumentError: one of them is not what it must be.
+    """
+    who = type(recipe).__name__
+    one_of("loss", who, recipe.loss, RANKING_LOSSES)
+    if recipe.temperature is not None:
+        number("temperature", who, recipe.temperature, 0, open_low=True)
+    number("margin", who, recipe.margin, -1, 1)
+    number("negative_weight", who, recipe.negative_weight, 0)
+
+
+def ranking_scorer(recipe: Any) -> Scorer:
+    """Cosines where the recipe has a temperature or a loss of cosines, else products."""
+    if recipe.temperature is None and recipe.loss != "ccl":
+        return Dot()
+    return Cosine(recipe.temperature or 1.0)
+
+
+def ranking_pretraining(recipe: Any, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
+    """Sampler and objective of a recipe with the options that `check_ranking` checks."""
+    if recipe.loss != "ccl":
+        return pair_pretraining(graph, config, recipe.loss, Negatives(recipe.negatives))
+    how = Negatives(recipe.negatives, shared=True)
+    sampler = EdgeSampler(graph, config.batch_size, how, seed=config.seed)
+    return sampler, CosineContrast(recipe.margin, recipe.negative_weight)
 
 
 def pair_pretraining(

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphtune.check import integer, one_of
+from graphtune.check import integer, number
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Encoder, Model, check_recipe
-from graphtune.models.bprmf import pair_pretraining
-from graphtune.models.lookup import Dot, Lookup
+from graphtune.models.bprmf import check_ranking, ranking_pretraining, ranking_scorer
+from graphtune.models.contrast import Contrasted
+from graphtune.models.lookup import Lookup
 from graphtune.models.propagation import (
     SymmetricProduct,
     normalised,
@@ -24,7 +25,7 @@ from graphtune.models.propagation import (
     with_values,
 )
 from graphtune.models.views import EdgeView, View, with_similar
-from graphtune.sampling import EdgeSampler, Negatives
+from graphtune.sampling import EdgeSampler
 
 
 class Propagation(Encoder):
@@ -104,25 +105,39 @@ class LightGCN:
     Attributes:
         dim: D.
         layers: propagation layers.
-        loss: "bpr", "softmax" (sampled, negatives shared by the batch) or "full-softmax".
-        negatives: per example for "bpr", per batch for "softmax".
+        loss, negatives, temperature, margin, negative_weight: as of `BPRMF`; "softmax" with a temperature is that of Wu
+            et al. (2024).
+        contrast: weight of the contrast between the embeddings and those after one layer, both of a propagation with
+            noise (XSimGCL: Yu et al., 2023); 0 for none.
+        contrast_temperature: cosines are divided by it in the contrast.
+        noise: length of what is added to each row after each layer, in training with a contrast.
     """
 
     dim: int = 64
     layers: int = 3
     loss: str = "bpr"
     negatives: int = 1
+    temperature: float | None = None
+    margin: float = 0.4
+    negative_weight: float = 1.0
+    contrast: float = 0.0
+    contrast_temperature: float = 0.2
+    noise: float = 0.1
 
     def __post_init__(self) -> None:
-        check_recipe(self, dim=1, layers=0, negatives=1)
-        one_of("loss", "LightGCN", self.loss, ("bpr", "softmax", "full-softmax"))
+        check_recipe(self, dim=1, layers=0 if self.contrast == 0 else 1, negatives=1, contrast=0.0, noise=0.0)
+        check_ranking(self)
+        number("contrast_temperature", "LightGCN", self.contrast_temperature, 0, open_low=True)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
         integer("num_edges", "LightGCN.build", graph.num_edges, 1)
-        return Model(self, Propagation(graph, self.dim, self.layers, seed), Dot(), graph)
+        return Model(self, Propagation(graph, self.dim, self.layers, seed), ranking_scorer(self), graph)
 
     def training(self) -> TrainConfig:
         return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
-        return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))
+        sampler, objective = ranking_pretraining(self, graph, config)
+        if self.contrast:
+            objective = Contrasted(objective, self.contrast, self.contrast_temperature, self.noise)
+        return sampler, objective
