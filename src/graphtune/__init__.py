@@ -50,6 +50,7 @@ _HOME = {
     ),
     "graphtune.start": (
         "StartReport", "randomise", "start_from", "start_from_closed_form", "start_from_model", "start_from_state",
+        "start_from_svd",
     ),
     "graphtune.store": ("Record", "load", "open_directory", "save"),
     "graphtune.tasks": (
