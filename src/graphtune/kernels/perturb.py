@@ -8,7 +8,11 @@ from numba import njit
 from graphtune.kernels.parallel import in_blocks
 
 ROWS_A_BLOCK = 1024
-GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # of splitmix64 (Steele et al., 2014)
+GOLDEN, FIRST, SECOND = (
+    0x9E3779B97F4A7C15,
+    0xBF58476D1CE4E5B9,
+    0x94D049BB133111EB,
+)  # of splitmix64 (Steele et al., 2014)
 
 
 def perturbed(rows: np.ndarray, length: float, seed: int) -> np.ndarray:
