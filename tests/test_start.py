@@ -150,7 +150,7 @@ def test_svd_gives_products_as_the_truncated_svd_has_them():
     rng = np.random.default_rng(0)
     took = np.argwhere(rng.random((30, 20)) < 0.2)
     ids = gt.NodeIds.of(range(31), range(20), kinds=("user", "item"))  # the last user took nothing
-    graph = gt.Graph(took.T + [[0], [31]], ids, directed=True)
+    graph = gt.Graph(took.T + np.array([[0], [31]]), ids, directed=True)
     dense = np.zeros((30, 20))
     dense[tuple(took.T)] = 1
     degrees = [np.maximum(dense.sum(axis), 1) ** -0.5 for axis in (1, 0)]

@@ -29,8 +29,8 @@ GAIN = 1e-9
 def fuse(models: Sequence[Any], split: Split | None = None, by: str = "rrf", k: int = 20, seed: int = 0) -> Fused:
     """One ranking from several.
 
-    With "rrf" all models count alike by their ranks. With "weights" standard scores are added, weighed so that NDCG@k on
-    the validation part is best: from equal weights on, each in turn is tried larger, smaller and at 0, until nothing
+    With "rrf" all models count alike by their ranks. With "weights" standard scores are added, weighed so that NDCG@k
+    on the validation part is best: from equal weights on, each in turn is tried larger, smaller and at 0, until nothing
     gains. Test edges are not looked at. Of more than 5000 users with validation edges so many are drawn.
 
     Args:

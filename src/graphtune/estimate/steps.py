@@ -14,7 +14,7 @@ from graphtune.kernels.parallel import thread_count
 
 ROWS_AT_ONCE = 12  # as in `graphtune.kernels.grouped`, which this does not import to compile nothing
 GNNS = {"GCN": 2, "GraphSAGE": 2, "GAT": 4}  # arrays [edges, width] that a convolution holds at once
-SHARED = ("self-adversarial", "softmax")  # losses whose negatives a batch shares
+SHARED = ("self-adversarial", "softmax", "ccl")  # losses whose negatives a batch shares
 PROPAGATED = 6  # arrays [N, D] of LightGCN's layers, forwards and backwards
 WHOLE_ROWS = ("one-vs-all", "full-softmax", "k-vs-all-bce")  # losses that hold all scores of a batch
 TARGETS = 4  # of a query, about: 3.6 on FB15k-237, 2.3 on WN18RR
@@ -52,10 +52,17 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     step = weights + OF_ROWS * 4 * rows * plan.dim + shared * OF_ROWS * 4 * batch * negatives
     step += query_bytes(plan, size, batch)
     if plan.model == "LightGCN":
-        return step + PROPAGATED * table
+        return step + PROPAGATED * table + _contrast(plan, batch, table)
     if plan.model in GNNS:
         return step + _convolutions(plan, size)
     return step
+
+
+def _contrast(plan: Plan, batch: int, table: int) -> int:
+    """The noisy layers, and the cosines of the users and of the items of a batch."""
+    if not plan.options["contrast"]:
+        return 0
+    return 2 * int(plan.options["layers"]) * table + 2 * OF_SCORES * 4 * batch * batch
 
 
 def holds_scores(plan: Plan) -> bool:

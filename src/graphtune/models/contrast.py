@@ -32,9 +32,9 @@ class Perturbed(torch.autograd.Function):
 class Contrasted:
     """An objective on embeddings of a noisy propagation, plus a contrast of these with those after one layer.
 
-    The contrast is InfoNCE of cosines among the users of the batch and among its items, each once: the mean over them of
-    -log of the share of exp(cos(z_u, x_u) / temperature) in the sum over all of them, for z the embedding and x the row
-    after the first layer. It is added to every example. The noise is a function of the batch, so a run that goes on
+    The contrast is InfoNCE of cosines among the users of the batch and among its items, each once: the mean over them
+    of -log of the share of exp(cos(z_u, x_u) / temperature) in the sum over all of them, for z the embedding and x the
+    row after the first layer. It is added to every example. The noise is a function of the batch, so a run that goes on
     draws the same. Needs what `objective` needs, and a `Propagation` encoder.
 
     Attributes:
@@ -53,7 +53,7 @@ class Contrasted:
     def __call__(self, model: Any, batch: Batch) -> Losses:
         assert batch.target is not None
         layers = noisy_layers(model.encoder, self.noise, chance_of(batch))
-        z = torch.stack(layers).mean(0)
+        z = sum(layers[1:], layers[0]) / len(layers)
         losses = self.objective(_Seen(model, z), batch)
         sides = (info_nce(z, layers[1], nodes.unique(), self.temperature) for nodes in (batch.source, batch.target))
         return losses._replace(values=losses.values + self.weight * sum(sides))
@@ -69,7 +69,7 @@ def noisy_layers(encoder: Any, noise: float, seed: int) -> list[Tensor]:
 
 
 def info_nce(z: Tensor, other: Tensor, nodes: Tensor, temperature: float) -> Tensor:
-    """The mean over `nodes` [n] of -log of the share of its own pair among the cosines of z with `other`, both [N, D]."""
+    """The mean over `nodes` [n] of -log of the share of the own pair among cosines of z with `other`, both [N, D]."""
     first, second = (F.normalize(F.embedding(nodes, side), dim=-1) for side in (z, other))
     cosines = first @ second.T / temperature
     return F.cross_entropy(cosines, torch.arange(len(nodes), device=z.device))

@@ -163,8 +163,8 @@ class FusedScores:
 
 
 def taken(graph: Graph, u: np.ndarray, candidates: range) -> tuple[np.ndarray, np.ndarray]:
-    """(indptr [U + 1], indices) of what each of the users has, counted from the first candidate; outside a log of events
-    a node has itself."""
+    """(indptr [U + 1], indices) of what each of the users has, counted from the first candidate; outside a log of
+    events a node has itself."""
     csr = graph.adjacency("out")
     lists = [np.asarray(csr.indices[csr.indptr[row] : csr.indptr[row + 1]], dtype=np.int64) for row in u]
     if not graph.is_bipartite_events:

@@ -61,9 +61,9 @@ def start_from_closed_form(
 def start_from_svd(model: Model, missing: str = "neighbours", seed: int = 0) -> StartReport:
     """Start a model from the leading part of its graph's normalised matrix, as spectral recommenders keep it.
 
-    Rows are V sqrt(L) of the largest eigenpairs of D^-1/2 A D^-1/2 with both directions of each edge. In a log of events
-    that is the truncated SVD U S W^T of D_u^-1/2 R D_i^-1/2, users at U sqrt(S / 2) and items at W sqrt(S / 2). They are
-    brought to the size of the rows that they replace. Both sides of a model get the same rows.
+    Rows are V sqrt(L) of the largest eigenpairs of D^-1/2 A D^-1/2 with both directions of each edge. In a log of
+    events that is the truncated SVD U S W^T of D_u^-1/2 R D_i^-1/2, users at U sqrt(S / 2) and items at W sqrt(S / 2).
+    They are brought to the size of the rows that they replace. Both sides of a model get the same rows.
 
     Args:
         model: changed in place.
