@@ -146,7 +146,7 @@ def save(directory: str | Path, model: Model | Fused, record: Record = Record(),
     try:
         sweep_beside(path)
         staging.mkdir(parents=True)
-        (_write_fused if isinstance(model, Fused) else _write)(staging, model, record)  # type: ignore[operator]
+        _write(staging, model, record)
         _take_place(staging, path)
     except OSError as error:
         raise DataError(f"The directory {path} could not be written: {error.strerror}. Nothing was changed.") from error
@@ -211,7 +211,9 @@ def _history(path: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if v is not None} for row in rows]
 
 
-def _write(path: Path, model: Model, record: Record) -> None:
+def _write(path: Path, model: Model | Fused, record: Record) -> None:
+    if isinstance(model, Fused):
+        return _write_fused(path, model, record)
     split = record.split
     graph = split.graph if split is not None else model.graph
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -242,7 +244,7 @@ def _write_fused(path: Path, fused: Fused, record: Record) -> None:
     names = [f"{FUSED}/{number}" for number in range(len(fused.models))]
     for name, model in zip(names, fused.models):
         (path / name).mkdir(parents=True)
-        (_write_fused if isinstance(model, Fused) else _write)(path / name, model, Record(record.split))
+        _write(path / name, model, Record(record.split))
     recipe = {"name": type(fused.recipe).__name__, "options": asdict(fused.recipe)}
     kinds = [type(model.recipe).__name__ for model in fused.models]
     hashes = [sha256(path / name / "run.json") for name in names]

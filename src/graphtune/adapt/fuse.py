@@ -81,7 +81,7 @@ class Lists:
             total += np.float32(weights[p]) * self.scores[p]
         found, _ = top_k(total, min(self.k, total.shape[1]), np.zeros(len(total) + 1, np.int64), np.empty(0, np.int64))
         hits = np.take_along_axis(self.relevant, np.maximum(found, 0), axis=1) & (found >= 0)
-        return float(((hits * discounts(hits.shape[1])).sum(axis=1) / self.ideal).mean())
+        return float(((hits * discounts(found.shape[1])).sum(axis=1) / self.ideal).mean())
 
 
 def learned(lists: Lists, count: int) -> tuple[float, ...]:
@@ -120,7 +120,8 @@ def lists_of(fused: Fused, hidden: Graph, k: int, seed: int) -> Lists:
     scores, columns = [], []
     for begin in range(0, len(users), BATCH):
         batch = users[begin : begin + BATCH]
-        chosen, found = _best(list(frozen.scaled(batch)), *taken(graph, batch, targets), max(k, DEPTH))
+        indptr, indices = taken(graph, batch, targets)
+        chosen, found = _best(list(frozen.scaled(batch)), indptr, indices, max(k, DEPTH))
         columns.append(chosen)
         scores.append(found)
     column = np.concatenate(columns) + targets.start
@@ -136,7 +137,9 @@ def discounts(k: int) -> np.ndarray:
     return 1 / np.log2(np.arange(2, k + 2))
 
 
-def _best(scaled: list[np.ndarray], indptr: np.ndarray, indices: np.ndarray, depth: int) -> tuple[np.ndarray, ...]:
+def _best(
+    scaled: list[np.ndarray], indptr: np.ndarray, indices: np.ndarray, depth: int
+) -> tuple[np.ndarray, np.ndarray]:
     """[U, M] columns that a model has among its best, ascending, and [P, U, M] their scores; repeats are at -inf."""
     depth = min(depth, scaled[0].shape[1])
     columns = np.concatenate([top_k(scores, depth, indptr, indices)[0] for scores in scaled], axis=1)
