@@ -76,12 +76,12 @@ class Lists:
     def ndcg(self, weights: np.ndarray) -> float:
         """The mean over users of NDCG@k with these weights [P]."""
         given = np.flatnonzero(weights)
-        total = np.zeros(self.relevant.shape, dtype=np.float32)
+        total: np.ndarray = np.zeros(self.relevant.shape, dtype=np.float32)
         for p in given:
             total += np.float32(weights[p]) * self.scores[p]
         found, _ = top_k(total, min(self.k, total.shape[1]), np.zeros(len(total) + 1, np.int64), np.empty(0, np.int64))
         hits = np.take_along_axis(self.relevant, np.maximum(found, 0), axis=1) & (found >= 0)
-        return float(((hits * discounts(found.shape[1])).sum(axis=1) / self.ideal).mean())
+        return float((hits @ discounts(found.shape[1]) / self.ideal).mean())
 
 
 def learned(lists: Lists, count: int) -> tuple[float, ...]:
