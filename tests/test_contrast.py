@@ -151,6 +151,12 @@ def test_a_run_is_the_same_each_time(recipe):
     np.testing.assert_array_equal(one, other)
 
 
+def test_lengths_are_not_penalised_where_cosines_are_scored():
+    assert BPRMF().training().l2 == 1e-3 and LightGCN().training().l2 == 1e-4
+    for recipe in (BPRMF(temperature=0.2), BPRMF(loss="ccl"), LightGCN(temperature=0.2), LightGCN(loss="ccl")):
+        assert recipe.training().l2 == 0
+
+
 def test_options_that_do_not_fit_are_refused():
     for options in ({"temperature": 0.0}, {"loss": "hinge"}, {"margin": 2.0}, {"negative_weight": -1.0}):
         with pytest.raises(ArgumentError):

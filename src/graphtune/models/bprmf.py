@@ -21,6 +21,9 @@ RANKING_LOSSES = (*LOSSES, "ccl")  # the last is of cosines, which the scorer of
 class BPRMF:
     """Factors of users and items whose product ranks what a user took above what it did not.
 
+    On LastFM (dim 64, validation) NDCG@20 came to .150 in 15 CPU-seconds by "softmax" of 512 negatives at temperature
+    0.2 from `start_from_svd`, to .152 in 33 by 1024 from random rows, .141 by "ccl", and .110 in 15 by "bpr".
+
     Attributes:
         dim: D.
         loss: "bpr", "softmax" (sampled, negatives shared by the batch), "full-softmax", or "ccl", the contrast of
@@ -45,7 +48,8 @@ class BPRMF:
         return Model(self, Lookup(graph.num_nodes, self.dim, scale=0.1, seed=seed), ranking_scorer(self), graph)
 
     def training(self) -> TrainConfig:
-        return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-3, eval_every=5, patience=8)
+        l2 = 0.0 if of_cosines(self) else 1e-3
+        return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=l2, eval_every=5, patience=8)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
         return ranking_pretraining(self, graph, config)
@@ -67,9 +71,12 @@ def check_ranking(recipe: Any) -> None:
 
 def ranking_scorer(recipe: Any) -> Scorer:
     """Cosines where the recipe has a temperature or a loss of cosines, else products."""
-    if recipe.temperature is None and recipe.loss != "ccl":
-        return Dot()
-    return Cosine(recipe.temperature or 1.0)
+    return Cosine(recipe.temperature or 1.0) if of_cosines(recipe) else Dot()
+
+
+def of_cosines(recipe: Any) -> bool:
+    """Whether a recipe scores cosines, to which the lengths of rows, and a penalty on them, say nothing."""
+    return recipe.temperature is not None or recipe.loss == "ccl"
 
 
 def ranking_pretraining(recipe: Any, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:

@@ -13,7 +13,7 @@ from graphtune.check import integer, number
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Encoder, Model, check_recipe
-from graphtune.models.bprmf import check_ranking, ranking_pretraining, ranking_scorer
+from graphtune.models.bprmf import check_ranking, of_cosines, ranking_pretraining, ranking_scorer
 from graphtune.models.contrast import Contrasted
 from graphtune.models.lookup import Lookup
 from graphtune.models.propagation import (
@@ -134,7 +134,8 @@ class LightGCN:
         return Model(self, Propagation(graph, self.dim, self.layers, seed), ranking_scorer(self), graph)
 
     def training(self) -> TrainConfig:
-        return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)
+        l2 = 0.0 if of_cosines(self) else 1e-4
+        return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=l2, eval_every=5, patience=8)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
         sampler, objective = ranking_pretraining(self, graph, config)
