@@ -16,7 +16,9 @@ from harness import arguments, finish, mean_and_spread
 
 RECIPES = {
     "bprmf": gt.BPRMF(),
+    "bprmf-cosines": gt.BPRMF(loss="softmax", negatives=512, temperature=0.2),
     "lightgcn": gt.LightGCN(),
+    "lightgcn-contrast": gt.LightGCN(contrast=0.2),
     "lightgcn-softmax": gt.LightGCN(loss="softmax", negatives=1024),
 }
 

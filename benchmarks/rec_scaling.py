@@ -2,8 +2,8 @@
 
 Users have a taste, one of a thousand: four events in five are with items of their taste, the rest with any, and items
 are popular by rank^-0.8. BPR-MF, dim 64, is trained by the fused step on nine tenths of each user's events, and ranks
-all items for every user who has others. Each size runs in its own process; `minutes` are of training and ranking, of the
-largest; `peak_gib` is the peak of that whole process, its log made by another one. The exponent is the slope of log
+all items for every user who has others. Each size runs in its own process; `minutes` are of training and ranking, of
+the largest; `peak_gib` is the peak of that whole process, its log made by another one. The exponent is the slope of log
 seconds over log events. `recall_20` is beside that of the most popular items.
 """
 

@@ -59,11 +59,11 @@ def test_a_model_directory(place: Path, tmp_path: Path) -> None:
     assert (found["known"], found["from_dim"], found["to_dim"]) == (24, 8, 8)
 
 
-@pytest.mark.parametrize("name", ["xavier", "normal", "orthogonal", "spectral"])
+@pytest.mark.parametrize("name", ["xavier", "normal", "orthogonal", "spectral", "svd"])
 def test_starts_by_name(place: Path, tmp_path: Path, name: str) -> None:
     found = started(tmp_path / "m", "--start", name)
     assert found["known"] + found["new"] + found["filled"] == 24
-    assert (found["known"] > 20) == (name == "spectral")
+    assert (found["known"] > 20) == (name in ("spectral", "svd"))
     started(tmp_path / "again", "--start", name)
     first, again = (graphtune.load(tmp_path / place) for place in ("m", "again"))
     assert all(torch.equal(p, q) for p, q in zip(first.parameters(), again.parameters()))
@@ -101,7 +101,7 @@ def test_vectors_of_the_size_of_the_rows_they_replace(place: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     "options, said",
     [
-        (("--start", "xaver"), "xavier, normal, orthogonal, spectral, a file or a model directory"),
+        (("--start", "xaver"), "xavier, normal, orthogonal, spectral, svd, a file or a model directory"),
         (("--start", "xavier", "--missing", "random"), "`--missing` of embed must be left out"),
         (("--start", "spectral", "--resize", "refuse"), "`--resize` of embed must be left out"),
         (("--start", "spectral", "--scale", "own"), "`--scale` of embed must be left out"),
@@ -152,3 +152,13 @@ def test_run_starts_by_name_and_by_file(place: Path, tmp_path: Path) -> None:
         (place / "config.toml").write_text(text.format(out=tmp_path / start, start=start))
         found = done("run", "config.toml", "--quiet", "--json").json["embed"]["start"]
         assert found["known"] == (24 if start == "friends" else 0)
+
+
+@pytest.mark.parametrize("model", ["bprmf", "lightgcn"])
+def test_a_recommender_starts_from_walks_over_the_same_log(place: Path, tmp_path: Path, model: str) -> None:
+    log = "log.csv", "--events", "user,item,time", *QUICK
+    done("embed", *log, "--model", "node2vec", "--out", tmp_path / "walks")
+    begin = "--model", model, "--start", tmp_path / "walks", "--scale", "own"
+    found = done("embed", *log, *begin, "--out", tmp_path / "m", "--json").json
+    assert found["start"]["known"] == len(graphtune.load(tmp_path / "walks").ids)
+    assert found["metrics"]["recommendation"]["counts"]["users"] > 0

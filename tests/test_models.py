@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import pkgutil
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ from graphtune.models.distmult import DistMult, DistMultScorer
 from graphtune.models.gnn import GAT, GCN, GNN, GraphSAGE, prepare_features
 from graphtune.models.lightgcn import LightGCN, Propagation
 from graphtune.models.line import LINE, Halves, HalvesScorer, extended
-from graphtune.models.lookup import Context, Dot, Lookup, Projected
+from graphtune.models.lookup import Context, Cosine, Dot, Lookup, Projected
 from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
 from graphtune.models.prone import ProNE
@@ -336,6 +336,24 @@ class TestLightGCNByUsers(RecipeContract):
     config = RANKING
 
 
+class TestBPRMFOfCosines(RecipeContract):
+    recipe = BPRMF(dim=4, loss="softmax", negatives=16, temperature=0.2)
+    pattern = Checkerboard()
+    config = replace(RANKING, l2=0.0)
+
+
+class TestBPRMFContrast(RecipeContract):
+    recipe = BPRMF(dim=4, loss="ccl", negatives=16, margin=0.2)
+    pattern = Checkerboard()
+    config = replace(RANKING, l2=0.0)
+
+
+class TestLightGCNContrast(RecipeContract):
+    recipe = LightGCN(dim=4, layers=2, negatives=4, contrast=0.05)
+    pattern = Checkerboard()
+    config = RANKING
+
+
 class TestLookup(EncoderContract):
     def make(self, graph):
         return Lookup(graph.num_nodes, 4)
@@ -380,6 +398,14 @@ class TestDot(ScorerContract):
 
     def oracle(self, scorer, z, h, r, t):
         return sum(a * b for a, b in zip(z[h], z[t]))
+
+
+class TestCosine(ScorerContract):
+    def make(self):
+        return Cosine(0.5)
+
+    def oracle(self, scorer, z, h, r, t):
+        return z[h] @ z[t] / (np.linalg.norm(z[h]) * np.linalg.norm(z[t])) / 0.5
 
 
 class TestContext(ScorerContract):

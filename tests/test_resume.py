@@ -169,6 +169,16 @@ CASES = {
     ),
     "bprmf": (BPRMF(dim=4), checkerboard(), TrainConfig(epochs=6, batch_size=32, lr=0.05, l2=0.1, patience=0)),
     "lightgcn": (LightGCN(dim=4), checkerboard(), TrainConfig(epochs=6, batch_size=32, lr=0.05, patience=0)),
+    "lightgcn in contrast": (
+        LightGCN(dim=4, contrast=0.2, loss="softmax", negatives=8, temperature=0.2),
+        checkerboard(),
+        TrainConfig(epochs=6, batch_size=32, lr=0.05, patience=0),
+    ),
+    "bprmf of ccl": (
+        BPRMF(dim=4, loss="ccl", negatives=8),
+        checkerboard(),
+        TrainConfig(epochs=6, batch_size=32, lr=0.05, patience=0),
+    ),
 }
 
 

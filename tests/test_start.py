@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import graphtune as gt
-from graphtune import start_from, start_from_closed_form, start_from_model
+from graphtune import start_from, start_from_closed_form, start_from_model, start_from_svd
 from graphtune.kernels.spread import fill_means, outwards
 from graphtune.start.resize import dealt, resized
 from graphtune.testing import snapshot
@@ -144,6 +144,45 @@ def test_closed_form_starts_a_knowledge_graph():
     relations = model.scorer.relation.clone()
     assert start_from_closed_form(model).known == 12
     assert torch.equal(model.scorer.relation, relations)
+
+
+def test_svd_gives_products_as_the_truncated_svd_has_them():
+    rng = np.random.default_rng(0)
+    took = np.argwhere(rng.random((30, 20)) < 0.2)
+    ids = gt.NodeIds.of(range(31), range(20), kinds=("user", "item"))  # the last user took nothing
+    graph = gt.Graph(took.T + np.array([[0], [31]]), ids, directed=True)
+    dense = np.zeros((30, 20))
+    dense[tuple(took.T)] = 1
+    degrees = [np.maximum(dense.sum(axis), 1) ** -0.5 for axis in (1, 0)]
+    u, s, vt = np.linalg.svd(degrees[0][:, None] * dense * degrees[1])
+    for recipe in (gt.BPRMF(dim=4), gt.LightGCN(dim=4)):
+        model = recipe.build(graph)
+        before = [to_size(t) for t in model.table_parameters().values()]
+        lonely = next(iter(model.table_parameters().values())).detach()[30].clone()
+        report = start_from_svd(model, missing="random")
+        table = next(iter(model.table_parameters().values())).detach().numpy()
+        told = np.ix_(dense.any(1), dense.any(0))
+        found, expected = (table[:30] @ table[31:].T)[told], ((u[:, :4] * s[:4]) @ vt[:4])[told]
+        scale = (found * expected).sum() / (expected**2).sum()
+        assert np.linalg.norm(found - scale * expected) < 0.02 * np.linalg.norm(scale * expected)
+        assert scale > 0 and report.known == dense.any(1).sum() + dense.any(0).sum()
+        assert to_size(torch.from_numpy(table[graph.strength("both") > 0])) == pytest.approx(before[0], rel=0.05)
+        assert np.array_equal(table[30], lonely.numpy())
+        again = recipe.build(graph)
+        start_from_svd(again, missing="random")
+        assert np.array_equal(next(iter(again.table_parameters().values())).detach().numpy(), table)
+
+
+def test_svd_gives_both_sides_the_same_rows():
+    model = gt.DeepWalk(dim=4).build(path(30, (0, 20), (5, 25)))
+    assert start_from_svd(model).known == 30
+    np.testing.assert_array_equal(model.encode(), model.encode(side="target"))
+    with pytest.raises(gt.ArgumentError, match="a table of node embeddings"):
+        start_from_svd(gt.GCN(dim=4).build(path(30).replace(features=np.ones((30, 2), np.float32))))
+
+
+def to_size(table) -> float:
+    return float(table.detach().square().mean().sqrt())
 
 
 # --- from vectors: rows ---

@@ -17,7 +17,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "graphtune.adapt": ("Extended", "NewNodes", "add_nodes"),
+    "graphtune.adapt": ("Extended", "NewNodes", "add_nodes", "fuse"),
     "graphtune.answers": ("Explanation", "Filter", "Recommendations", "Recommender"),
     "graphtune.check": ("ArgumentError", "DataError", "GraphtuneError", "LeakError"),
     "graphtune.cleaning": ("Cleaning", "clean"),
@@ -44,6 +44,7 @@ _HOME = {
         "ComplEx", "Completion", "ConvE", "DeepWalk", "DistMult", "Encoder", "GraphSAGE", "LightGCN", "Model", "NetMF",
         "Node2Vec", "ProNE", "QuatE", "Recipe", "RotatE", "Scorer", "SimplE", "Text", "TransE", "TuckER",
     ),
+    "graphtune.models.fused": ("Fused", "Fusion"),
     "graphtune.reporting": ("report",),
     "graphtune.split": (
         "EntitySplit", "RelationPattern", "RelationPatterns", "Split", "audit_together", "given_split",
@@ -52,6 +53,7 @@ _HOME = {
     ),
     "graphtune.start": (
         "StartReport", "randomise", "start_from", "start_from_closed_form", "start_from_model", "start_from_state",
+        "start_from_svd",
     ),
     "graphtune.store": ("Record", "load", "open_directory", "save"),
     "graphtune.tasks": (

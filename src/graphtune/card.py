@@ -47,6 +47,28 @@ def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
     return "\n".join(lines)
 
 
+def fused_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, Any]) -> str:
+    """Markdown for several models that rank as one; arguments as of `model_card`."""
+    options = config["recipe"]["options"]
+    rows = [f"| {m['model']} | {m['directory']} | {w:.4g} |" for m, w in zip(config["models"], options["weights"])]
+    how = f"1 / ({options['k']:g} + rank)" if options["by"] == "rrf" else "standard scores"
+    lines = [
+        "# Several models fused to one ranking",
+        "",
+        f"The sum of {how}, each model with its weight. Data fingerprint `{run['fingerprint'][:16]}`.",
+        "",
+        *("| model | directory | weight |", "|---|---|---|", *rows),
+        "",
+        *("```python", "import graphtune", "graphtune.load(DIRECTORY).recommend(user)", "```"),
+        "",
+        *("## Scores", "", *_score_table(metrics)),
+        "",
+        "Made with " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()) + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def _score_table(metrics: dict[str, Any]) -> list[str]:
     if not metrics:
         return ["Not evaluated."]

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from graphtune.card import model_card
+from graphtune.card import fused_card, model_card
 from graphtune.check import ArgumentError, DataError, bad
 from graphtune.disk import has_graph, load_graph
 from graphtune.disk.graph import RECORD
@@ -40,12 +40,14 @@ from graphtune.files import (
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models import RECIPES, Calibration, HeadSpec, Model, ReadsFiles
+from graphtune.models.fused import Fused, Fusion
 from graphtune.split import TRAIN, Split
 from graphtune.split.keys import PARTS
 
 FORMAT = 1
 CHECKPOINTS, LOGS, REPORT = "checkpoints", "logs", "report"
 PROFILE = "profile.json"  # in LOGS
+FUSED = "models"  # the directories of the models that are fused
 ARRAYS = ("edges", "relation", "weight", "time", "labels", "targets")
 OF_SPLIT = ("part", "edge_part", "negatives", "false_valid", "false_test")
 PACKAGES = ("graphtune", "torch", "numpy", "torch-geometric", "scikit-learn")
@@ -129,8 +131,10 @@ def check_target(directory: str | Path, overwrite: bool = False) -> Path:
     return path
 
 
-def save(directory: str | Path, model: Model, record: Record = Record(), overwrite: bool = False) -> Path:
+def save(directory: str | Path, model: Model | Fused, record: Record = Record(), overwrite: bool = False) -> Path:
     """Save a model so that `load` gives it back bit for bit.
+
+    Of a fused ranking each model goes to a model directory of its own within.
 
     All is written to a directory beside it, which then takes its place: a kill at any moment leaves what was there.
 
@@ -172,6 +176,8 @@ def open_directory(directory: str | Path, recipes: Sequence[type] = ()) -> Store
     run = _verified_run(path)
     config = read_json(path / "config.json")
     try:
+        if FUSED in config:
+            return _read_fused(path, config, run, recipes)
         return _read(path, config, run, recipes)
     except (KeyError, TypeError, AttributeError, SafetensorError, RuntimeError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
@@ -206,7 +212,9 @@ def _history(path: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if v is not None} for row in rows]
 
 
-def _write(path: Path, model: Model, record: Record) -> None:
+def _write(path: Path, model: Model | Fused, record: Record) -> None:
+    if isinstance(model, Fused):
+        return _write_fused(path, model, record)
     split = record.split
     graph = split.graph if split is not None else model.graph
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
@@ -233,6 +241,32 @@ def _write(path: Path, model: Model, record: Record) -> None:
     }
     hashes["README.md"] = commit_text(path / "README.md", model_card(config, record.metrics, run))
     commit_json(path / "run.json", {**run, "sha256": hashes})
+
+
+def _write_fused(path: Path, fused: Fused, record: Record) -> None:
+    """The models, each in a directory with the split, and how they are fused."""
+    names = [f"{FUSED}/{number}" for number in range(len(fused.models))]
+    for name, model in zip(names, fused.models):
+        (path / name).mkdir(parents=True)
+        _write(path / name, model, Record(record.split))
+    recipe = {"name": type(fused.recipe).__name__, "options": asdict(fused.recipe)}
+    kinds = [type(model.recipe).__name__ for model in fused.models]
+    hashes = [sha256(path / name / "run.json") for name in names]
+    described = [{"directory": n, "model": kind, "sha256": h} for n, kind, h in zip(names, kinds, hashes)]
+    config = {"recipe": recipe, FUSED: described, "training": None, "split": None}
+    run = {
+        "format": FORMAT,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "fingerprint": fused.graph.fingerprint,
+        "notes": record.notes,
+    }
+    own = {
+        "config.json": commit_json(path / "config.json", config),
+        "metrics.json": commit_json(path / "metrics.json", record.metrics),
+        "history.parquet": commit(path / "history.parquet", _table_of(record.history).write_parquet),
+        "README.md": commit_text(path / "README.md", fused_card(config, record.metrics, run)),
+    }
+    commit_json(path / "run.json", {**run, "sha256": own})
 
 
 def _config(model: Model, record: Record, graph: Graph) -> dict[str, Any]:
@@ -335,6 +369,20 @@ def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequ
     of_nodes = {task: _split(model.graph, options, f"nodes.{task}", arrays) for task, options in divided.items()}
     metrics = read_json(path / "metrics.json")
     return Stored(model, Record(split, config["training"], metrics, _history(path), run["notes"], of_nodes))
+
+
+def _read_fused(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequence[type]) -> Stored:
+    names = [Path(described["directory"]) for described in config[FUSED]]
+    if any(name.is_absolute() or ".." in name.parts for name in names):
+        raise DataError(f"The directory {path} must hold the models that are fused. Found {list(map(str, names))}.")
+    for name, described in zip(names, config[FUSED]):
+        check_files(path / name, {"run.json": described["sha256"]})
+    stored = [open_directory(path / name, recipes) for name in names]
+    options = config["recipe"]["options"]
+    fused = Fused(Fusion(**{**options, "weights": tuple(options["weights"])}), [one.model for one in stored])
+    record = replace(stored[0].record, training=None, metrics=read_json(path / "metrics.json"))
+    record = replace(record, history=_history(path), notes=run["notes"])
+    return Stored(cast(Model, fused), record)  # a model to all that only ranks
 
 
 def _split(graph: Graph, options: dict[str, Any], prefix: str, arrays: dict[str, np.ndarray]) -> Split:

@@ -265,6 +265,27 @@ def extend(
 
 
 @app.command()
+def fuse(
+    directories: Annotated[
+        list[str], typer.Argument(metavar="DIR...", help="Saved models that learned the same train part.")
+    ],
+    out: o.Out,
+    by: Annotated[str, typer.Option("--by", help="rrf, or weights learned on the validation part.")] = "rrf",
+    k: Annotated[int, typer.Option("-k", help="Places of the list that is judged.")] = 20,
+    model: o.Own = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+) -> None:
+    """Make one ranking of several saved models, and score it."""
+    from graphtune.cli.fuse import FuseOptions, fuse_directories, show_fusion
+
+    asked = FuseOptions(tuple(directories), out, by, k, overwrite, model)
+    talk = Talk(json, quiet)
+    talk.run(lambda: fuse_directories(asked, talk), show_fusion)
+
+
+@app.command()
 def evaluate(
     directory: o.Directory,
     task: Annotated[

@@ -42,7 +42,7 @@ class EmbedOptions:
         seed: of every random choice.
         split: "none", ratios, or None for the published split or else 7:2:1.
         by: for events "user", "time", "last", "cold-users", "cold-items", "new-users" or "new-items".
-        start: a random start by name, "spectral", a file of vectors or weights, or a model directory.
+        start: a random start by name, "spectral", "svd", a file of vectors or weights, or a model directory.
         missing: what becomes of nodes that --start does not know; None for the mean of their neighbours.
         resize: what becomes of vectors of another dim; None to project them.
         scale: how large vectors are; None for as they are.

@@ -11,6 +11,7 @@ from graphtune.adapt.enlarge import enlarge
 from graphtune.adapt.induct import REPLAY, Extended, extend, usual_training
 from graphtune.check import bad
 from graphtune.cli.data import DataOptions, read_data
+from graphtune.cli.fuse import refuse_fused
 from graphtune.cli.settings import Settings, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
@@ -51,6 +52,7 @@ def extend_directory(options: ExtendOptions, talk: Talk) -> dict[str, Any]:
     settings = parse_settings(options.set, "extend", {"seed": options.seed})
     settings.check(TrainConfig)
     stored = open_directory(options.directory, own_recipes(options.model))
+    refuse_fused(stored, options.directory, "extend")
     facts = read_data(_of_kind(options.data, stored.model.graph), talk).graph
     found, record = _extended(stored, facts, settings, Run(quiet=talk.quiet))
     seconds = round(time.monotonic() - begun, 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graphtune.cli.data import LabelOptions, check_file
+from graphtune.cli.fuse import refuse_fused
 from graphtune.cli.judge import NODE_TASKS, compared, estimate_cells
 from graphtune.cli.output import OutOptions, already_done, check_out, keep, outcome, running, show_done
 from graphtune.cli.profile import show_profile
@@ -178,6 +179,7 @@ def _plan(options: FinetuneOptions, talk: Talk) -> Plan:
     check_file("--labels", options.labels.labels)
     check_start(options, "finetune")
     stored = open_directory(options.directory, own_recipes(options.model))
+    refuse_fused(stored, options.directory, "finetune")
     task = make(asked, stored, options.directory, options.labels, options.seed, talk)
     config = dataclasses.replace(task.defaults(), **settings.of(TrainConfig))
     start, started = stored.model, None

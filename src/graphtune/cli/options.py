@@ -81,7 +81,7 @@ Start: TypeAlias = Annotated[
     _option(
         "--start",
         metavar="NAME|FILE|DIR",
-        help="Begin with xavier, normal, orthogonal or spectral rows; these vectors (.parquet, .npz, word2vec) or "
+        help="Begin with xavier, normal, orthogonal, spectral or svd rows; these vectors (.parquet, .npz, word2vec) or "
         "weights of PyG or DGL (.safetensors); or this model. Matched by id.",
         panel=LEARNING,
     ),

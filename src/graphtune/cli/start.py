@@ -21,12 +21,13 @@ from graphtune.start import (
     start_from_closed_form,
     start_from_model,
     start_from_state,
+    start_from_svd,
 )
 from graphtune.store import load
 from graphtune.vectors import SUFFIXES, read_vectors
 
-SPECTRAL = "spectral"
-NAMES = (*DRAWS, SPECTRAL)  # what is none of these is a file or a directory
+SPECTRAL, SVD = "spectral", "svd"
+NAMES = (*DRAWS, SPECTRAL, SVD)  # what is none of these is a file or a directory
 
 
 class StartOptions(Protocol):
@@ -61,7 +62,7 @@ def check_start(options: StartOptions, who: str) -> None:
     for option, value, choices in (*asked, ("--scale", options.scale, SCALES)):
         if value is not None:
             one_of(option, who, value, choices)
-            if start is None or start in DRAWS or (start == SPECTRAL and option != "--missing"):
+            if start is None or start in DRAWS or (start in (SPECTRAL, SVD) and option != "--missing"):
                 what = "left out where --start names no vectors and no model"
                 raise bad(option, who, what, value)
             if option == "--scale" and Path(start).suffix == SUFFIX:
@@ -133,6 +134,8 @@ def _begin(model: Model, start: str, options: StartOptions, seed: int, own: str 
         return randomise(model, start, seed)
     if start == SPECTRAL:
         return start_from_closed_form(model, missing=missing, seed=seed)
+    if start == SVD:
+        return start_from_svd(model, missing, seed)
     if Path(start).is_dir():
         return start_from_model(model, load(start, own_recipes(own)), missing, resize, seed, scale)
     if Path(start).suffix == SUFFIX:

@@ -122,6 +122,22 @@ USUAL = {
         {"dim": 200, "loss": "k-vs-all", "negatives": 256, "relation_weight": 0.0, "rounding": 1 / 64},
         TRIPLES,
     ),
-    "lightgcn": Plan("LightGCN", {"dim": 64, "layers": 3, "loss": "bpr", "negatives": 1, "rounding": 1 / 64}, EVENTS),
+    "lightgcn": Plan(
+        "LightGCN",
+        {
+            "dim": 64,
+            "layers": 3,
+            "loss": "bpr",
+            "negatives": 1,
+            "temperature": None,
+            "margin": 0.4,
+            "negative_weight": 1.0,
+            "contrast": 0.0,
+            "contrast_temperature": 0.2,
+            "noise": 0.1,
+            "rounding": 1 / 64,
+        },
+        EVENTS,
+    ),
 }
 """The default model of each kind of data, as the recipes have it, without importing them and torch."""

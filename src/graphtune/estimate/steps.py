@@ -15,7 +15,7 @@ from graphtune.kernels.parallel import thread_count
 
 ROWS_AT_ONCE = 12  # as in `graphtune.kernels.grouped`, which this does not import to compile nothing
 GNNS = {"GCN": 2, "GraphSAGE": 2, "GAT": 4}  # arrays [edges, width] that a convolution holds at once
-SHARED = ("self-adversarial", "softmax")  # losses whose negatives a batch shares
+SHARED = ("self-adversarial", "softmax", "ccl")  # losses whose negatives a batch shares
 PROPAGATED = 3  # arrays [N, D] of LightGCN's layers, beside the gradient
 WHOLE_ROWS = ("one-vs-all", "full-softmax", "k-vs-all-bce")  # losses that hold all scores of a batch
 TARGETS = 4  # of a query of triples, about: 3.6 on FB15k-237, 2.3 on WN18RR
@@ -66,6 +66,13 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
 def is_visited(plan: Plan) -> bool:
     """Whether a fused step of BPR learns the edges in visits."""
     return plan.model == "BPRMF" and plan.options["loss"] == "bpr" and plan.config.optimizer == "sgd"
+
+
+def _contrast(plan: Plan, batch: int, table: int) -> int:
+    """The noisy layers, and the cosines of the users and of the items of a batch."""
+    if not plan.options["contrast"]:
+        return 0
+    return 2 * int(plan.options["layers"]) * table + 2 * OF_SCORES * 4 * batch * batch
 
 
 def holds_scores(plan: Plan) -> bool:

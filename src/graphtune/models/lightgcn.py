@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphtune.check import bad, integer, number, one_of
+from graphtune.check import bad, integer, number
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.kernels.propagate import Part
 from graphtune.models.base import Encoder, Model, check_recipe
-from graphtune.models.bprmf import LOSSES, pair_pretraining
+from graphtune.models.bprmf import check_ranking, of_cosines, ranking_pretraining, ranking_scorer
+from graphtune.models.contrast import Contrasted
 from graphtune.models.layers import Spare, by_kernel, entries, mean_of_layers
-from graphtune.models.lookup import Dot, Lookup
+from graphtune.models.lookup import Lookup
 from graphtune.models.propagation import (
     SymmetricProduct,
     joined_adjacency,
@@ -29,7 +30,7 @@ from graphtune.models.propagation import (
 from graphtune.models.views import EdgeView, View, with_similar
 from graphtune.objectives import KvsAll
 from graphtune.objectives.queries import ROUNDING
-from graphtune.sampling import Negatives, QuerySampler, Sampler
+from graphtune.sampling import QuerySampler, Sampler
 
 
 class Propagation(Encoder):
@@ -122,9 +123,13 @@ class LightGCN:
     Attributes:
         dim: D.
         layers: propagation layers.
-        loss: "bpr", "softmax" (sampled, negatives shared by the batch), "full-softmax", or "k-vs-all": the same with
-            one softmax for all items of a user, by `KvsAll`; `batch_size` then counts users.
-        negatives: per example for "bpr", per batch for "softmax".
+        loss, negatives, temperature, margin, negative_weight: as of `BPRMF`; "softmax" with a temperature is that of Wu
+            et al. (2024). Also "k-vs-all": full softmax with one for all items of a user, by `KvsAll`; `batch_size`
+            then counts users.
+        contrast: weight of the contrast between the embeddings and those after one layer, both of a propagation with
+            noise (XSimGCL: Yu et al., 2023); 0 for none.
+        contrast_temperature: cosines are divided by it in the contrast.
+        noise: length of what is added to each row after each layer, in training with a contrast.
         rounding: of the gradient of "k-vs-all"; 0 for the exact one.
         side_weight: of side edges, such as social links, in the propagation, beside edges of 1 or of their own weights;
             0 leaves them out.
@@ -134,27 +139,41 @@ class LightGCN:
     layers: int = 3
     loss: str = "bpr"
     negatives: int = 1
+    temperature: float | None = None
+    margin: float = 0.4
+    negative_weight: float = 1.0
+    contrast: float = 0.0
+    contrast_temperature: float = 0.2
+    noise: float = 0.1
     rounding: float = ROUNDING
     side_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        check_recipe(self, dim=1, layers=0, negatives=1)
-        one_of("loss", "LightGCN", self.loss, (*LOSSES, "k-vs-all"))
+        check_recipe(self, dim=1, layers=0 if self.contrast == 0 else 1, negatives=1, contrast=0.0, noise=0.0)
+        check_ranking(self, "k-vs-all")
+        number("contrast_temperature", "LightGCN", self.contrast_temperature, 0, open_low=True)
         number("rounding", "LightGCN", self.rounding, 0, 1)
         number("side_weight", "LightGCN", self.side_weight, 0)
+        if self.contrast and self.loss == "k-vs-all":
+            raise bad("contrast", "LightGCN", "0 with loss='k-vs-all'", self.contrast)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
         integer("num_edges", "LightGCN.build", graph.num_edges, 1)
         if self.side_weight and graph.side is None:
             raise bad("side_weight", "LightGCN", "0 for a graph without side edges", self.side_weight)
-        return Model(self, Propagation(graph, self.dim, self.layers, seed, self.side_weight), Dot(), graph)
+        encoder = Propagation(graph, self.dim, self.layers, seed, self.side_weight)
+        return Model(self, encoder, ranking_scorer(self), graph)
 
     def training(self) -> TrainConfig:
-        return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=1e-4, eval_every=5, patience=8)
+        l2 = 0.0 if of_cosines(self) else 1e-4
+        return TrainConfig(epochs=200, batch_size=2048, lr=0.005, l2=l2, eval_every=5, patience=8)
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[Sampler, Any]:
         if self.loss == "k-vs-all":
             items = graph.ids.rows("item") if graph.is_bipartite_events else range(graph.num_nodes)
-            objective = KvsAll(rounding=self.rounding, first=items.start, last=items.stop)
-            return QuerySampler(graph, config.batch_size, seed=config.seed), objective
-        return pair_pretraining(graph, config, self.loss, Negatives(self.negatives))
+            answers = KvsAll(rounding=self.rounding, first=items.start, last=items.stop)
+            return QuerySampler(graph, config.batch_size, seed=config.seed), answers
+        sampler, objective = ranking_pretraining(self, graph, config)
+        if self.contrast:
+            objective = Contrasted(objective, self.contrast, self.contrast_temperature, self.noise)
+        return sampler, objective

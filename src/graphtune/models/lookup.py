@@ -49,6 +49,24 @@ class Dot(Scorer):
     in_kernels = True
 
 
+class Cosine(Scorer):
+    """Score cos(z_u, z_v) / temperature: lengths say nothing, so softmax losses need the temperature.
+
+    Args:
+        temperature: the smaller, the more a loss looks at the hardest negatives alone.
+    """
+
+    def __init__(self, temperature: float = 1.0):
+        super().__init__()
+        self.temperature = temperature
+
+    def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:
+        return F.normalize(z, dim=-1) / self.temperature
+
+    def key(self, z: Tensor, nodes: Tensor | None = None) -> Tensor:
+        return F.normalize(z, dim=-1)
+
+
 class Context(Scorer):
     """Score z_u . c_v with a table of target-side vectors c of its own, so u -> v and v -> u differ.
 

@@ -6,7 +6,7 @@ Weights, reduction and penalties belong to the engine. `score` in the formulas i
 from graphtune.objectives.base import Fused, Losses, Objective
 from graphtune.objectives.hard import Hardest
 from graphtune.objectives.nodes import Classify, Regress
-from graphtune.objectives.pairs import BPR, EdgeProximity
+from graphtune.objectives.pairs import BPR, CosineContrast, EdgeProximity
 from graphtune.objectives.queries import KvsAll, KvsAllBCE
 from graphtune.objectives.several import Several
 from graphtune.objectives.softmax import OneVsAll, SampledSoftmax
@@ -16,6 +16,7 @@ from graphtune.objectives.walks import SkipGram
 __all__ = [
     "BPR",
     "Classify",
+    "CosineContrast",
     "EdgeProximity",
     "Fused",
     "Hardest",

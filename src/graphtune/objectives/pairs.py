@@ -13,7 +13,7 @@ from graphtune.batch import Batch
 from graphtune.kernels.bpr import train_triplets
 from graphtune.kernels.skipgram import train_edges
 from graphtune.objectives.base import Losses
-from graphtune.objectives.parts import focal, is_positive, table, with_target
+from graphtune.objectives.parts import focal, is_positive, pair_and_noise, table, with_target
 
 
 @dataclass(frozen=True)
@@ -106,3 +106,27 @@ class BPR:
             left = (~is_positive(batch)).numpy()
             share = np.float32(lr) * left / np.maximum(left.sum(1, dtype=np.float32, keepdims=True), 1)
         return train_triplets(source, target, user, positive, negative, share, l2, threads)
+
+
+@dataclass(frozen=True)
+class CosineContrast:
+    """1 - cos(u, v) + weight * mean over the negatives of max(0, cos(u, n) - margin) (SimpleX: Mao et al., 2021).
+
+    Known positives and v itself are no negatives. `Cosine` is the scorer to go with it: the loss looks at directions
+    alone, whatever the scorer. Needs `source`, `target` and `negative`.
+
+    Attributes:
+        margin: m; negatives of a smaller cosine cost nothing.
+        weight: of the negatives beside the one positive.
+    """
+
+    margin: float = 0.4
+    weight: float = 1.0
+
+    def __call__(self, model: Any, batch: Batch) -> Losses:
+        query, key, noise, factors = pair_and_noise(model, batch)
+        query, key, noise = (F.normalize(x, dim=-1) for x in (query, key, noise))
+        cosines = query @ noise.T if noise.ndim == 2 else (query[:, None] * noise).sum(-1)
+        left = ~is_positive(batch)
+        wrong = (F.relu(cosines - self.margin) * left).sum(-1) / left.sum(-1).clamp_min(1)
+        return Losses(1 - (query * key).sum(-1) + self.weight * wrong, factors)

@@ -1,6 +1,6 @@
 """How a model starts: at random, in closed form, or from what is known of its nodes."""
 
-from graphtune.start.closed import start_from_closed_form
+from graphtune.start.closed import start_from_closed_form, start_from_svd
 from graphtune.start.known import start_from, start_from_model
 from graphtune.start.randomise import DRAWS, randomise
 from graphtune.start.report import StartReport
@@ -19,4 +19,5 @@ __all__ = [
     "start_from_closed_form",
     "start_from_model",
     "start_from_state",
+    "start_from_svd",
 ]
