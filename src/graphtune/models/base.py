@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -144,6 +145,11 @@ class Scorer(nn.Module):
         """[n, D] source embeddings, [n, Q] keys of targets -> [n, D] whose products with the rows of `relation` are the
         scores; None where scores are no such products."""
         return None
+
+    def frozen(self, encoder: Encoder, graph: Graph) -> Frozen:
+        """All embeddings and keys of the encoder at this moment, to score many pairs of the graph with."""
+        z = encoder(None)
+        return Frozen(z.detach(), self.key(z, None).detach(), self, graph.directed)
 
     def modulus(self, rows: Tensor) -> Tensor:
         """What penalties act on: the rows themselves, or the moduli of complex rows."""
@@ -280,6 +286,11 @@ class Frozen:
         scores = [self.pairs(pairs[0][p], pairs[1][p], every[p]) for p in parts]
         return np.concatenate([np.empty(0, np.float32), *scores]).reshape(len(u), count)
 
+    def similar(self, row: int, span: range) -> np.ndarray:
+        """[len(span)] how like node `row` the nodes of `span` are: cosines of embeddings."""
+        z = F.normalize(self.z[span.start : span.stop], dim=-1)
+        return (z @ F.normalize(self.z[row], dim=-1)).float().cpu().numpy()
+
     def _pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None) -> np.ndarray:
         first, second = self._tensor(u), self._tensor(v)
         r = None if relation is None else self._tensor(relation)
@@ -334,7 +345,7 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(self.parameters()).device
+        return next(chain(self.parameters(), self.buffers())).device
 
     # --- tensors: what objectives and evaluators use ---
 
@@ -372,8 +383,7 @@ class Model(nn.Module):
     def frozen(self) -> Frozen:
         """All embeddings and keys computed once, to score many pairs with."""
         with judging(self):
-            z = self.encoder(None)
-            return Frozen(z.detach(), self.scorer.key(z, None).detach(), self.scorer, self.graph.directed)
+            return self.scorer.frozen(self.encoder, self.graph)
 
     # --- the user's ids: what people use ---
 
@@ -480,15 +490,15 @@ class Model(nn.Module):
         return None if names is None or relation is None else names.index(relation)
 
     def most_similar(self, node: Any, k: int = 10, kind: str | None = None) -> list[tuple[Any, float]]:
-        """The `k` nodes of the same kind with the highest cosine to `node`, best first, itself left out."""
+        """The `k` nodes of the same kind that are most like `node`, best first, itself left out: by the cosine of
+        embeddings, and in a model without any by the weights between items (the histories of users)."""
         k = integer("k", "Model.most_similar", k, 1)
         row = int(self.ids.index([node], kind)[0])
         span = self.ids.rows(self.ids.kinds[int(self.ids.kinds_of(np.array([row]))[0])])
-        z = torch.nn.functional.normalize(self.embeddings()[span.start : span.stop], dim=-1)
-        cosine = z @ z[row - span.start]
-        cosine[row - span.start] = -torch.inf
-        best = cosine.topk(min(k, len(span) - 1))
-        return list(zip(self.ids.values(best.indices.cpu().numpy() + span.start), best.values.tolist()))
+        alike = self.frozen().similar(row, span)
+        alike[row - span.start] = -np.inf
+        best = np.argsort(-alike, kind="stable")[: min(k, len(span) - 1)]
+        return list(zip(self.ids.values(best + span.start), alike[best].tolist()))
 
     def recommend(self, user: Any, k: int = 10, known: Graph | None = None) -> list[tuple[Any, float]]:
         """The `k` targets with the highest score for `user`, best first, those it already has left out.
