@@ -6,6 +6,10 @@ import scipy.sparse as sp
 
 import graphtune as gt
 from graphtune.check import ArgumentError
+from graphtune.estimate.histories import operator_bytes
+from graphtune.estimate.memory import training_memory
+from graphtune.estimate.plan import Plan, Size
+from graphtune.estimate.time import training_seconds
 from graphtune.models import BSPM, EASE, GFCF, ItemKNN, Popularity
 from graphtune.models.bspm import SOLVERS
 from graphtune.models.histories import HistoryScorer, histories, with_graph
@@ -75,18 +79,15 @@ def test_itemknn_takes_the_first_of_equal_neighbours():
     assert [np.flatnonzero(column).tolist() for column in found.T] == [[1, 2], [0, 2], *[[0, 1]] * 4]
 
 
-@pytest.mark.parametrize("power", [0.0, 0.5])
-def test_ease_is_the_constrained_ridge_regression(power):
+def test_ease_is_the_constrained_ridge_regression():
     """Column j of B is the ridge regression of item j on all the other items."""
-    model = solved(EASE(l2=2.0, user_power=power))
+    model = solved(EASE(l2=2.0))
     x = dense(model.graph)
-    weighted = x * np.maximum(x.sum(1), 1)[:, None] ** -power
     expected = np.zeros_like(x)
     for j in range(ITEMS):
         others = np.delete(np.arange(ITEMS), j)
-        a = weighted[:, others]
-        b = np.linalg.solve(a.T @ a + 2.0 * np.eye(len(others)), a.T @ weighted[:, j])
-        expected[:, j] = x[:, others] @ b
+        a = x[:, others]
+        expected[:, j] = a @ np.linalg.solve(a.T @ a + 2.0 * np.eye(len(others)), a.T @ x[:, j])
     np.testing.assert_allclose(all_scores(model), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -229,3 +230,14 @@ def test_options_are_checked():
     ):
         with pytest.raises(ArgumentError, match=next(iter(options))):
             recipe(**options)
+
+
+
+@pytest.mark.parametrize("recipe", [*EVERY, EASE(method="truncated", rank=6)], ids=repr)
+def test_memory_is_counted(recipe):
+    graph = events(twice=False)
+    plan, size = Plan.of(recipe, recipe.training()), Size.of(graph)
+    counted = sum(buffer.nbytes for buffer in solved(recipe, graph).buffers())
+    slack = 12 * (5 * ITEMS - counted // 12) if isinstance(recipe, ItemKNN) else 0  # items with fewer neighbours
+    assert counted <= operator_bytes(plan, size) <= counted + max(slack, 0) + 8 * ITEMS + 64
+    assert training_memory(plan, size)["training"] > counted and training_seconds(plan, size) >= 0

@@ -45,8 +45,7 @@ class ItemWeights(ItemOperator):
 class EASE:
     """Scores x B, with B the least squares of X by X B under a zero diagonal and the penalty `l2` |B|^2.
 
-    B_ij = -P_ij / P_jj with P = (X^T X + l2)^-1. With a `user_power` the histories of X are weighted by d^-user_power,
-    d the items that the user took, so that those who took many tell less.
+    B_ij = -P_ij / P_jj with P = (X^T X + l2)^-1.
 
     "truncated" keeps the `rank` largest singular triples of X. By Woodbury's identity P is then 1 / l2 times
     I - V diag(s^2 / (s^2 + l2)) V^T, without any [I, I] matrix; what is left out is below s^2 / (s^2 + l2) at the first
@@ -54,18 +53,16 @@ class EASE:
 
     Attributes:
         l2: of the squares of B.
-        user_power: 0 for the paper's.
         method: "exact"; "truncated"; "auto" is exact up to 16,000 items.
         rank: of "truncated".
     """
 
     l2: float = 200.0
-    user_power: float = 0.0
     method: str = "auto"
     rank: int = 512
 
     def __post_init__(self) -> None:
-        check_recipe(self, user_power=0.0, rank=1)
+        check_recipe(self, rank=1)
         number("l2", "EASE", self.l2, 0, open_low=True)
         one_of("method", "EASE", self.method, METHODS)
 
@@ -86,8 +83,6 @@ class EASE:
             ArgumentError: "exact" for more than 16,000 items.
         """
         x = histories(model.graph)
-        taken = np.repeat(np.diff(x.indptr), np.diff(x.indptr))
-        x.data *= (taken.astype(np.float64) ** -self.user_power).astype(np.float32)
         count = x.shape[1]
         if self.method == "exact" and count > DENSE_ITEMS:
             raise bad("method", "EASE", f"'truncated' for more than {DENSE_ITEMS:,} items", self.method)
