@@ -28,7 +28,19 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "lightgcn-softmax": ("lightgcn", {"loss": "softmax", "negatives": 1024}),
 }
 """The recipe and its options by the name that the benchmark has for it."""
-SETTINGS: dict[tuple[str, str], dict[str, Any]] = {}
+SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
+    # on two parts of a fifth of the train part, and the validation part of the data set: dim of 64 to 256, low_pass of
+    # .1 to 3, item_power of .15 to .65, user_power of 0 to .75, sharpening of 0 to 2.5
+    ("lastfm", "gf-cf"): {"dim": 96, "low_pass": 1.0, "item_power": 0.35},
+    ("lastfm", "bspm"): {"dim": 96, "low_pass": 0.6, "sharpening": 0.3, "item_power": 0.4},
+    # on the same parts: l2 of 50, 150, 500; neighbours of 50, 200, shrinkage of 5, 20
+    ("lastfm", "ease"): {"l2": 150.0},
+    ("lastfm", "itemknn"): {"neighbours": 200, "shrinkage": 20.0},
+    # on 1,024 users of the validation part of gowalla-lightgcnpp: dim of 96, 192, 448, low_pass of .1, .3, 1,
+    # item_power of .4, .5, sharpening of 0, 1, 2.5
+    ("gowalla", "gf-cf"): {"dim": 448, "low_pass": 0.3, "item_power": 0.4},
+    ("gowalla", "bspm"): {"dim": 448, "low_pass": 0.3, "sharpening": 1.0, "item_power": 0.4},
+}
 """Options of the recipe and of the training by (data set, model), chosen on validation; elsewhere the recipe's own."""
 CHOSEN_ON = {"gowalla": "gowalla-lightgcnpp"}
 """The data set with the same test part whose validation part settings are chosen on."""

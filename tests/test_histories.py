@@ -213,7 +213,7 @@ def test_what_they_refuse(recipe):
         recipe.build(two_cliques())
     split = gt.split_interactions(events(twice=False), "user", seed=0)
     model = gt.pretrain(recipe, split, run=gt.Run(quiet=True)).model
-    with pytest.raises(ArgumentError, match="one with weights to train.*train LightGCN or BPRMF"):
+    with pytest.raises(ArgumentError, match=r"one with weights to train.*train LightGCN or BPRMF"):
         gt.finetune(model, gt.Recommendation(split))
     assert isinstance(model.scorer, HistoryScorer) and not model.scorer.is_product
     assert 0 <= gt.Recommendation(split).evaluate(model)["recall_20"] <= 1
@@ -230,7 +230,6 @@ def test_options_are_checked():
     ):
         with pytest.raises(ArgumentError, match=next(iter(options))):
             recipe(**options)
-
 
 
 @pytest.mark.parametrize("recipe", [*EVERY, EASE(method="truncated", rank=6)], ids=repr)

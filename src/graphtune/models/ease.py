@@ -49,7 +49,7 @@ class EASE:
 
     "truncated" keeps the `rank` largest singular triples of X. By Woodbury's identity P is then 1 / l2 times
     I - V diag(s^2 / (s^2 + l2)) V^T, without any [I, I] matrix; what is left out is below s^2 / (s^2 + l2) at the first
-    s that is left out, so the error is small where `l2` is well above that s^2, and 0 at full rank. It has no embeddings.
+    s that is left out: little where `l2` is well above that s^2, nothing at full rank. It has no embeddings.
 
     Attributes:
         l2: of the squares of B.

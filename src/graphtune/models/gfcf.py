@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 import torch
-from torch import Tensor
 
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
