@@ -20,7 +20,7 @@ import graphtune
 from cli_help import QUICK, done, make_models, run, snapshot, working_in, write_files
 from graphtune.cli import room
 from graphtune.cli.app import app
-from graphtune.cli.data import RELATIONAL
+from graphtune.cli.data import OF_EVENTS, RELATIONAL
 from graphtune.cli.settings import parse_settings, read
 from graphtune.cli.talk import plain
 from graphtune.models import RECIPES
@@ -178,13 +178,38 @@ def test_embed_picks_the_model_by_the_data(place: Path, tmp_path: Path) -> None:
     assert found["model"] == "LightGCN"
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("deepwalk", "complex", "lightgcn")])
+@pytest.mark.parametrize(
+    "name", [name for name in RECIPES if name not in ("deepwalk", "complex", "lightgcn", *OF_EVENTS)]
+)
 def test_every_model_by_its_name(name: str, place: Path, tmp_path: Path) -> None:
     triples = ("facts.tsv", "--triples") if name in RELATIONAL else ("friends.csv",)
     options = ("--dim", "8", "--quiet") if hasattr(RECIPES[name], "solve") else QUICK
     found = done("embed", *triples, "--model", name, "--out", tmp_path / "new", *options, "--json").json
     assert found["model"] == RECIPES[name].__name__
     assert graphtune.load(tmp_path / "new").dim == 8
+
+
+@pytest.mark.parametrize("name", OF_EVENTS)
+def test_models_that_score_histories(name: str, place: Path, tmp_path: Path) -> None:
+    """From a log of events to answers; there is nothing to fine-tune, and of most nothing to export."""
+    recipe = RECIPES[name]()
+    options = ("--set", "dim=4") if recipe.dim else ()
+    log = ("log.csv", "--events", "user,item,time", "--model", name)
+    found = done("embed", *log, "--out", tmp_path / "new", *options, "--quiet", "--json").json
+    assert found["model"] == type(recipe).__name__ and found["dim"] == (4 if recipe.dim else 0)
+    assert not any("finetune" in line for line in found["next"])
+    assert any("export" in line for line in found["next"]) == bool(recipe.dim)
+    judged = done("evaluate", tmp_path / "new", "--task", "recommendation", "--json").json
+    assert judged["metrics"] == found["metrics"]["recommendation"]["metrics"]
+    user, item = (line.split(",")[i] for i, line in enumerate(Path("log.csv").read_text().splitlines()[1:3]))
+    assert len(done("recommend", tmp_path / "new", user, "-k", 3, "--json").json["items"]) == 3
+    similar = ("neighbors", tmp_path / "new", item, "--kind", "item", "-k", 2, "--json")
+    assert len(done(*similar).json["neighbors"]) == 2
+    tune = run("finetune", tmp_path / "new", "--task", "recommendation", "--out", tmp_path / "tuned")
+    assert tune.code != 0 and "one with weights to train" in tune.err
+    if not recipe.dim:
+        assert "one with embeddings" in run("export", tmp_path / "new", "--format", "parquet").err
+    assert "one for edges" in run("embed", "friends.csv", "--model", name, "--out", tmp_path / "other").err
 
 
 def test_embed_takes_features_labels_and_directions(place: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.base import Encoder, HeadSpec, Scorer
 from graphtune.models.bprmf import BPRMF
+from graphtune.models.bspm import BSPM
 from graphtune.models.compgcn import CompGCN, CompGCNEncoder
 from graphtune.models.complex import ComplEx, ComplExScorer
 from graphtune.models.conve import ConvE, ConvEScorer
@@ -24,12 +25,16 @@ from graphtune.models.cp import CP, CPScorer
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distance import euclid_cross, modulus_cross, taxicab_cross
 from graphtune.models.distmult import DistMult, DistMultScorer
+from graphtune.models.ease import EASE
+from graphtune.models.gfcf import GFCF
 from graphtune.models.gnn import GAT, GCN, GNN, GraphSAGE, prepare_features
+from graphtune.models.itemknn import ItemKNN
 from graphtune.models.lightgcn import LightGCN, Propagation
 from graphtune.models.line import LINE, Halves, HalvesScorer, extended
 from graphtune.models.lookup import Context, Cosine, Dot, Lookup, Projected
 from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
+from graphtune.models.popularity import Popularity
 from graphtune.models.prone import ProNE
 from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr
 from graphtune.models.quate import QuatE, QuatEScorer
@@ -44,6 +49,7 @@ from graphtune.testing import (
     ClosedFormContract,
     Communities,
     EncoderContract,
+    HistoryContract,
     InverseRelations,
     ModelContract,
     RecipeContract,
@@ -144,6 +150,31 @@ class TestProNEDirected(ClosedFormContract):
     recipe = ProNE(dim=8)
     pattern = Communities(two_cliques(directed=True))
     needed = 0.83  # 10 of 12: the last node of each clique has no edge out, so no source side
+
+
+class TestPopularity(HistoryContract):
+    recipe = Popularity()
+    needed = 0.0  # everyone's parity is as popular
+
+
+class TestItemKNN(HistoryContract):
+    recipe = ItemKNN(neighbours=8)
+
+
+class TestEASE(HistoryContract):
+    recipe = EASE(l2=5.0)
+
+
+class TestEASETruncated(HistoryContract):
+    recipe = EASE(l2=5.0, method="truncated", rank=8)
+
+
+class TestGFCF(HistoryContract):
+    recipe = GFCF(dim=8)
+
+
+class TestBSPM(HistoryContract):
+    recipe = BSPM(dim=8)
 
 
 class TestGCN(RecipeContract):
@@ -621,6 +652,9 @@ def test_every_class_has_a_contract():
     tested = {type(c.recipe) for c in contracts if issubclass(c, ModelContract)}
     tested |= {type(c().make(c.graph)) for c in contracts if issubclass(c, EncoderContract)}
     tested |= {type(c().make()) for c in contracts if issubclass(c, ScorerContract)}
+    for one in (c for c in contracts if issubclass(c, HistoryContract) and c is not HistoryContract):
+        model = one.recipe.build(one.pattern.graph)
+        tested |= {type(model.encoder), type(model.scorer)}
     found = set(classes_of_models())
     assert {GCN, Lookup, Dot} <= found, "the walk over graphtune.models must find what is there"
     assert found - tested == set()

@@ -40,9 +40,10 @@ _HOME = {
         "read_triple_files", "read_triples",
     ),
     "graphtune.models": (
-        "BPRMF", "CP", "GAT", "GCN", "LINE", "RESCAL", "RGCN", "Answer", "Calibration", "ClosedForm", "CompGCN",
-        "ComplEx", "Completion", "ConvE", "DeepWalk", "DistMult", "Encoder", "GraphSAGE", "LightGCN", "Model", "NetMF",
-        "Node2Vec", "ProNE", "QuatE", "Recipe", "RotatE", "Scorer", "SimplE", "Text", "TransE", "TuckER",
+        "BPRMF", "BSPM", "CP", "EASE", "GAT", "GCN", "GFCF", "LINE", "RESCAL", "RGCN", "Answer", "Calibration",
+        "ClosedForm", "CompGCN", "ComplEx", "Completion", "ConvE", "DeepWalk", "DistMult", "Encoder", "GraphSAGE",
+        "ItemKNN", "LightGCN", "Model", "NetMF", "Node2Vec", "Popularity", "ProNE", "QuatE", "Recipe", "RotatE",
+        "Scorer", "SimplE", "Text", "TransE", "TuckER",
     ),
     "graphtune.models.fused": ("Fused", "Fusion"),
     "graphtune.reporting": ("report",),

@@ -21,10 +21,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.base import SIDES, ClosedForm, Encoder, Model, Recipe, Scorer, judging
+from graphtune.models.histories import with_graph
 from graphtune.store import load, save
 from graphtune.train.fit import Result, Run, Training, fit
 from graphtune.train.schedule import Clock
@@ -339,6 +341,58 @@ class ClosedFormContract(ModelContract):
         assert said and all(said)
 
 
+class HistoryContract(ClosedFormContract):
+    """What every closed form that scores histories must do (`graphtune.models.histories`). A subclass sets `recipe`.
+
+    Nothing starts at random, a model may have no embeddings, and all that it has is in its buffers.
+    """
+
+    pattern: Pattern = Checkerboard()
+
+    def test_builds_finite_embeddings(self) -> None:
+        model = self.recipe.build(self.pattern.graph)
+        if not self.recipe.dim:
+            with pytest.raises(ArgumentError, match="one with embeddings"):
+                model.embeddings()
+            return
+        for side in SIDES:
+            z = model.embeddings(side)
+            assert z.shape == (model.graph.num_nodes, self.recipe.dim), f"{side} side is {tuple(z.shape)}"
+            assert z.dtype == torch.float32 and z.isfinite().all(), f"{side} side must be finite float32"
+
+    def test_seed_decides_the_start(self) -> None:
+        assert equal(self.recipe.build(self.pattern.graph, 3), self.recipe.build(self.pattern.graph, 3))
+
+    def test_encode_keeps_ids_in_order(self, model: Model) -> None:
+        if self.recipe.dim:
+            super().test_encode_keeps_ids_in_order(model)
+
+    def test_state_dict_restores(self, model: Model) -> None:
+        twin = self.recipe.build(model.graph, seed=9)
+        twin.load_state_dict(snapshot(model))
+        assert np.array_equal(all_scores(twin), all_scores(model)), "scores must be restored"
+
+    def test_directory_gives_the_model_back(self, model: Model, tmp_path: Path) -> None:
+        loaded = load(save(tmp_path / "model", model), recipes=(type(self.recipe),))
+        assert loaded.recipe == self.recipe and loaded.ids == model.ids
+        assert equal(loaded, model) and equal(model, loaded), "arrays must come back bit for bit"
+        assert np.array_equal(all_scores(loaded), all_scores(model)), "scores must come back"
+
+    def test_a_new_user_is_scored_by_its_history(self, model: Model) -> None:
+        """A user with the events of another has its scores, and an item that is new scores 0."""
+        graph = model.graph
+        users, items = (graph.ids.values(np.array(graph.ids.rows(kind))) for kind in ("user", "item"))
+        mine = graph.edges[:, graph.edges[0] == 1]
+        edges = np.concatenate([graph.edges, [np.full(mine.shape[1], len(users)), mine[1]]], axis=1)
+        edges[1] += 1
+        ids = NodeIds.of([*users, BOARD], [*items, BOARD], kinds=("user", "item"))
+        bigger = with_graph(model, Graph(edges, ids, directed=True))
+        scores = all_scores(bigger)
+        assert np.array_equal(scores[:-1, :-1], all_scores(model)), "known users must keep their scores"
+        assert np.array_equal(scores[-1], scores[1]) and not scores[:, -1].any()
+        assert bigger.recommend(BOARD, 3) == bigger.recommend(users[1], 3)
+
+
 class EncoderContract:
     """What every encoder must do. A subclass gives `make`, and `graph` where two cliques do not suit it."""
 
@@ -518,6 +572,11 @@ def query_width(model: Model) -> int:
     relation = torch.zeros(1, dtype=torch.int64) if model.scorer.reads_relations else None
     with judging(model.scorer):
         return model.scorer.query(model.embeddings()[:1], relation).shape[1]
+
+
+def all_scores(model: Model) -> np.ndarray:
+    """[U, I] of all users with all items."""
+    return model.frozen().cross(np.array(model.ids.rows("user")), model.ids.rows("item"))
 
 
 def snapshot(model: Model) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from graphtune.split import RATIOS, Split, split_cold, split_edges, split_intera
 NAMED = "dataset:"
 NO_SPLIT = "none"
 RELATIONAL = tuple(map(str.lower, (*SCORERS, *RELATIONAL_GNNS)))
+OF_EVENTS = ("popularity", "itemknn", "ease", "gf-cf", "bspm")  # models that score the items that a user took
 DEFAULT_MODEL = {"edges": "deepwalk", "triples": "complex", "events": "lightgcn"}
 COLD = {
     "cold-users": ("user", "random"),
@@ -202,6 +203,9 @@ def check_pair(model: str, kind: str) -> None:
         ArgumentError: with the models that can.
     """
     relational = kind == "triples"
+    if model in OF_EVENTS and kind != "events":
+        fix = "For a file of users and items give --events user,item,time."
+        raise bad("--model", "embed", f"one for {kind}, such as {DEFAULT_MODEL[kind]}", model, fix)
     if ":" in model or (model in RELATIONAL) == relational:
         return
     if relational:

@@ -136,7 +136,7 @@ def embed(options: EmbedOptions, talk: Talk) -> dict[str, Any]:
         "metrics": metrics,
         "profile": None if run.profile is None else run.profile.as_dict(),
         "seconds": seconds,
-        "next": _next_commands(plan, out),
+        "next": _next_commands(plan, result.model, out),
     }
 
 
@@ -227,8 +227,9 @@ def _sizes(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _next_commands(plan: Plan, out: Path) -> list[str]:
-    """What one may type next, with an id of this very graph."""
+def _next_commands(plan: Plan, model: Model, out: Path) -> list[str]:
+    """What one may type next, with an id of this very graph: what has no weights is not fine-tuned, and without
+    embeddings there are none to export."""
     graph = plan.data.graph
     node = graph.ids.values([int(graph.adjacency("out").degree.argmax())])[0]
     commands: list[list[object]] = [["neighbors", out, node, "-k", 10]]
@@ -240,7 +241,8 @@ def _next_commands(plan: Plan, out: Path) -> list[str]:
     task = NodeClassification.name if graph.labels is not None else None
     if plan.split is not None:
         task = natural_task(plan.split).name
-    if task is not None:
+    if task is not None and next(model.parameters(), None) is not None:
         commands.append(["finetune", out, "--task", task, "--out", f"{out}-tuned"])
-    commands.append(["export", out, "--format", "parquet"])
+    if model.dim:
+        commands.append(["export", out, "--format", "parquet"])
     return [shlex.join(["graphtune", *map(str, command)]) for command in commands]

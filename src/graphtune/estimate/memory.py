@@ -5,6 +5,7 @@ Axes: N nodes, E edges, c examples an epoch, M entries of neighbour lists, B bat
 
 from __future__ import annotations
 
+from graphtune.estimate.histories import HISTORIES, operator_bytes, solving_bytes
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, encoder_weights, message_bytes
 from graphtune.estimate.steps import GNNS, gnn_layers, is_visited, step_bytes
@@ -38,7 +39,7 @@ def training_memory(plan: Plan, size: Size) -> Stages:
 def kept_bytes(plan: Plan, size: Size) -> int:
     """Between two steps of `pretrain`, the graph included: what is drawn from, gradients and the optimiser's state."""
     training, step = training_memory(plan, size)["training"], 0
-    if plan.model not in (*WALKERS, *CLOSED_FORMS):
+    if plan.model not in (*WALKERS, *CLOSED_FORMS, *HISTORIES):
         weights = weight_bytes(plan, size)
         step = max(0, step_bytes(plan, size, weights) - (0 if _is_fused(plan) else weights))
     return training - step
@@ -76,6 +77,8 @@ def embedding_memory(plan: Plan, size: Size, ratios: tuple[float, float, float] 
 def weight_bytes(plan: Plan, size: Size) -> int:
     """Of the model's own numbers."""
     table = 4 * size.nodes * plan.dim // (2 if plan.options.get("table_dtype") == "bfloat16" else 1)
+    if plan.model in HISTORIES:
+        return operator_bytes(plan, size)
     if plan.model in (*WALKERS, *CLOSED_FORMS):
         return 2 * table
     if plan.model == "LINE":
@@ -129,6 +132,8 @@ def _edge_stages(plan: Plan, size: Size) -> Stages:
         lists = list_bytes(size, size.directed)
         return {"neighbour lists": list_bytes(size, size.directed, making=True),
                 "training": lists + 12 * size.entries + 4 * size.nodes * (10 * plan.dim)}  # fmt: skip
+    if plan.model in HISTORIES:
+        return {"training": list_bytes(size, size.directed) + solving_bytes(plan, size)}
     both_ways = size.relations > 0 or not size.directed
     examples = size.edges * (2 if both_ways else 1)
     ends = 0 if size.on_disk and not size.relations else examples * 8 * (3 + (size.relations > 0))

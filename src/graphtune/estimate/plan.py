@@ -33,7 +33,8 @@ class Plan:
 
     @property
     def dim(self) -> int:
-        return int(self.options["dim"])
+        """D; 0 for a model without embeddings."""
+        return int(self.options.get("dim", 0))
 
 
 @dataclass(frozen=True)

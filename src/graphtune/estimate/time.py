@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from graphtune.estimate.histories import HISTORIES, solving_work
 from graphtune.estimate.memory import CLOSED_FORMS, VISIT, WALKERS, list_bytes
 from graphtune.estimate.plan import Plan, Size
 from graphtune.estimate.relational import RELATIONAL_GNNS, layer_bytes, layer_flops, message_numbers
@@ -46,6 +47,9 @@ def training_seconds(plan: Plan, size: Size) -> float:
     if plan.model in CLOSED_FORMS:
         flops = 40.0 * size.nodes * plan.dim**2 + 200.0 * size.entries * plan.dim
         return flops * _flop_seconds()
+    if plan.model in HISTORIES:
+        flops, seconds = solving_work(plan, size)
+        return flops * _flop_seconds() + seconds
     return _autograd_seconds(plan, size)
 
 

@@ -2,6 +2,7 @@
 
 from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, ReadsFiles, Recipe, Scorer
 from graphtune.models.bprmf import BPRMF
+from graphtune.models.bspm import BSPM
 from graphtune.models.calibration import Calibration
 from graphtune.models.compgcn import CompGCN
 from graphtune.models.completion import Answer, Completion
@@ -10,12 +11,16 @@ from graphtune.models.conve import ConvE
 from graphtune.models.cp import CP
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distmult import DistMult
+from graphtune.models.ease import EASE
+from graphtune.models.gfcf import GFCF
 from graphtune.models.gnn import GAT, GCN, GraphSAGE
+from graphtune.models.itemknn import ItemKNN
 from graphtune.models.lightgcn import LightGCN
 from graphtune.models.line import LINE
 from graphtune.models.lookup import Context, Dot, Lookup, Projected
 from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
+from graphtune.models.popularity import Popularity
 from graphtune.models.prone import ProNE
 from graphtune.models.quate import QuatE
 from graphtune.models.rescal import RESCAL
@@ -48,6 +53,11 @@ RECIPES: dict[str, type] = {
     "simple": SimplE,
     "rgcn": RGCN,
     "compgcn": CompGCN,
+    "popularity": Popularity,
+    "itemknn": ItemKNN,
+    "ease": EASE,
+    "gf-cf": GFCF,
+    "bspm": BSPM,
     "bprmf": BPRMF,
     "lightgcn": LightGCN,
     "text": Text,
@@ -55,10 +65,13 @@ RECIPES: dict[str, type] = {
 
 __all__ = [
     "BPRMF",
+    "BSPM",
     "CP",
+    "EASE",
     "ENHANCED",
     "GAT",
     "GCN",
+    "GFCF",
     "LINE",
     "RECIPES",
     "RESCAL",
@@ -78,11 +91,13 @@ __all__ = [
     "GraphSAGE",
     "Head",
     "HeadSpec",
+    "ItemKNN",
     "LightGCN",
     "Lookup",
     "Model",
     "NetMF",
     "Node2Vec",
+    "Popularity",
     "ProNE",
     "Projected",
     "QuatE",

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -147,6 +148,11 @@ class Scorer(nn.Module):
         """[n, D] source embeddings, [n, Q] keys of targets -> [n, D] whose products with the rows of `relation` are the
         scores; None where scores are no such products."""
         return None
+
+    def frozen(self, encoder: Encoder, graph: Graph) -> Frozen:
+        """All embeddings and keys of the encoder at this moment, to score many pairs of the graph with."""
+        z = encoder(None)
+        return Frozen(z.detach(), self.key(z, None).detach(), self, graph.directed)
 
     def modulus(self, rows: Tensor) -> Tensor:
         """What penalties act on: the rows themselves, or the moduli of complex rows."""
@@ -350,7 +356,7 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(self.parameters()).device
+        return next(chain(self.parameters(), self.buffers())).device
 
     # --- tensors: what objectives and evaluators use ---
 
@@ -388,8 +394,7 @@ class Model(nn.Module):
     def frozen(self) -> Frozen:
         """All embeddings and keys computed once, to score many pairs with."""
         with judging(self):
-            z = self.encoder(None)
-            return Frozen(z.detach(), self.scorer.key(z, None).detach(), self.scorer, self.graph.directed)
+            return self.scorer.frozen(self.encoder, self.graph)
 
     # --- the user's ids: what people use ---
 

@@ -80,9 +80,13 @@ def finetune(
 
     Raises:
         TrainingError: the loss is no longer finite.
-        ArgumentError: the model and the task do not fit, or an id is unknown.
+        ArgumentError: the model and the task do not fit, the model has no weights, or an id is unknown.
     """
     config = config or task.defaults()
+    if next(model.parameters(), None) is None:
+        found = f"{type(model.recipe).__name__}, which is solved and scores histories"
+        fix = "Solve it again with `pretrain` (graphtune embed), or train LightGCN or BPRMF."
+        raise bad("model", "finetune", "one with weights to train", found, fix)
     if model.ids != task.graph.ids:
         fix = "Split the graph that the model was built on, or start a model on this graph from its vectors."
         raise bad("task", "finetune", "on the nodes of the model", f"{len(task.graph.ids)} other nodes", fix)
