@@ -21,7 +21,7 @@ shape = int(data["users"]), int(data["items"])
 taken = csr_matrix((np.ones(len(data["indices"]), np.float32), data["indices"], data["indptr"]), shape=shape)
 if words[0] == "train":
     model = BayesianPersonalizedRanking(
-        factors=int(words[1]) - 1, iterations=int(words[2]), num_threads=1, random_state=0
+        factors=int(words[1]) - 1, iterations=int(words[2]), learning_rate=0.1, num_threads=1, random_state=0
     )
     model.fit(taken, show_progress=False)
     np.savez(path, **{**data, "user": model.user_factors, "item": model.item_factors})

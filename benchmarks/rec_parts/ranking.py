@@ -23,7 +23,7 @@ from graphtune import metrics
 from graphtune.kernels.best import Keys
 from harness import in_new_process, median_ratio, peer
 
-DIM, K, REPEATS, ROUNDS = 64, 20, 5, 10
+DIM, K, REPEATS, ROUNDS = 64, 20, 5, 50
 METRICS: dict[str, Any] = {
     "recall": metrics.recall_at_k,
     "precision": metrics.precision_at_k,
