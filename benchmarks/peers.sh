@@ -2,7 +2,7 @@
 # Give a peer an environment of its own, as its pins conflict with ours: benchmarks/peers.sh NAME
 # Environments go to $GRAPHTUNE_PEERS, or benchmarks/.peers.
 set -euo pipefail
-name=${1:?usage: benchmarks/peers.sh pecanpy|fastnode2vec|grape|pykeen|torchkge|implicit}
+name=${1:?usage: benchmarks/peers.sh pecanpy|fastnode2vec|grape|pykeen|torchkge|implicit|torchmetrics}
 constraints=$(dirname "$0")/../constraints.txt  # torch, numpy and pandas as we have them
 case $name in
     pecanpy) pins=(pecanpy==2.0.9) ;;
@@ -11,7 +11,8 @@ case $name in
     pykeen) pins=(-c "$constraints" pykeen==1.11.1) ;;
     torchkge) pins=(-c "$constraints" torchkge==0.17.7) ;;
     implicit) pins=(implicit==0.7.3) ;;
-    *) echo "benchmarks/peers.sh: no peer named '$name': pecanpy, fastnode2vec, grape, pykeen, torchkge or implicit" >&2; exit 2 ;;
+    torchmetrics) pins=(-c "$constraints" torchmetrics==1.9.0) ;;
+    *) echo "benchmarks/peers.sh: no peer named '$name': pecanpy, fastnode2vec, grape, pykeen, torchkge, implicit or torchmetrics" >&2; exit 2 ;;
 esac
 home=${GRAPHTUNE_PEERS:-$(dirname "$0")/.peers}/$name
 python3 -m venv "$home"

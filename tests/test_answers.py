@@ -136,7 +136,7 @@ def test_all_users_at_once_are_one_after_the_other(monkeypatch):
     whole = Recommender(model).recommend(k=20)
     assert set(whole.user.tolist()) == set(range(USERS))
     assert (whole.user == USERS - 1).sum() == ITEMS, "who has nothing can be given everything"
-    monkeypatch.setattr(search, "CELLS", 2 * ITEMS)
+    monkeypatch.setattr("graphtune.answers.recommender.AT_ONCE", 2)
     parts = Recommender(model).recommend(k=20)
     assert_same(parts, whole)
     for user in range(USERS):

@@ -221,8 +221,10 @@ def test_recommendation_agrees_with_a_loop(part, k, repeats):
     lists = naive_lists(z[:USERS] @ z[USERS:].T, split, part)
     found = evaluate_recommendations(model, split, part, k)
     naive = naive_ranking(lists, k)
-    assert set(found.per_query) == set(naive[0])
-    for name, scores in found.per_query.items():
+    short = evaluate_recommendations(model, split, part, k, beyond=False)
+    assert set(short.per_query) == set(naive[0]) and short.means().keys() == set(naive[0])
+    for name, scores in short.per_query.items():
+        np.testing.assert_array_equal(scores, found.per_query[name])
         np.testing.assert_allclose(scores, [row[name] for row in naive], err_msg=name)
     skipped = "users without anything to find (skipped)"
     assert found.counts == {"users": len(lists), skipped: USERS - len(lists)}

@@ -22,9 +22,11 @@ from graphtune.check import integer, number, one_of
 from graphtune.graph import Graph
 from graphtune.io.attributes import Attributes
 from graphtune.models.alike import Units, cosines, most_similar, unit_rows
-from graphtune.models.ranked import CELLS, Ranks, check_rankable, kinds_asked, left_out, sources_of, targets_of
+from graphtune.models.ranked import Ranks, check_rankable, kinds_asked, left_out, sources_of, targets_of
 
 WHO = "Recommender"
+AT_ONCE = 4096  # users
+CELLS = 1 << 24  # numbers of candidates that are compared at once
 
 
 class Recommender:
@@ -143,7 +145,7 @@ class Recommender:
         places = min(k, len(targets_of(self.graph)))
         pool = min(POOL * k, len(targets_of(self.graph))) if diversity else places
         search = self._search(len(rows), pool, allowed)
-        size = min(search.at_once, self._compared_at_once(pool)) if diversity else search.at_once
+        size = min(AT_ONCE, self._compared_at_once(pool)) if diversity else AT_ONCE
         known = None if chosen.keep_seen else self.known
 
         def part(batch: np.ndarray) -> Recommendations:

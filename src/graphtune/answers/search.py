@@ -14,13 +14,13 @@ import numpy as np
 from graphtune.answers.sides import sides_of
 from graphtune.check import bad
 from graphtune.graph import Graph
-from graphtune.models.ranked import CELLS, Scores, Sets, best_targets, left_out, sources_of, targets_of
+from graphtune.models.best import Targets
+from graphtune.models.ranked import Scores, Sets, left_out, sources_of, targets_of
 
 SEARCHES = ("auto", "exact", "faiss")
 FAISS_FROM = 100_000, 10**11  # targets, and sources times targets, from which "auto" takes an index
 RECALL = 0.98  # of an index beside exact search, at least
 TRIED = 256  # sources that this is measured on
-AT_ONCE = 4096  # sources
 Found: TypeAlias = tuple[np.ndarray, np.ndarray]
 """[U, k] rows of targets and their scores, best first; -1 and -inf where there are no more."""
 
@@ -37,17 +37,12 @@ class Exact:
     told = "exact"
 
     def __init__(self, graph: Graph, scores: Scores, allowed: np.ndarray | None = None):
-        self.scores, self.span, self.allowed = scores, targets_of(graph), allowed
-        self.at_once = max(1, min(AT_ONCE, CELLS // max(1, len(self.span))))
+        self.span, self.allowed = targets_of(graph), allowed
+        self.targets = Targets(scores, self.span, allowed)
 
     def best(self, rows: np.ndarray, k: int, out: Sets) -> Found:
         """The k best of each source but those in `out`."""
-        size, span = self.at_once, self.span
-        parts = [
-            best_targets(self.scores, rows[i : i + size], span, k, (out[0][i : i + size + 1], out[1]), self.allowed)
-            for i in range(0, len(rows), size)
-        ]
-        return np.concatenate([found for found, _ in parts]), np.concatenate([scores for _, scores in parts])
+        return self.targets.best(rows, k, out)
 
 
 class Cells:
@@ -127,8 +122,6 @@ class Indexed:
         cells: of all targets.
         exact: knows which of them may be given.
     """
-
-    at_once = AT_ONCE
 
     def __init__(self, cells: Cells, exact: Exact):
         self.cells, self.exact, self.told = cells, exact, cells.told

@@ -300,8 +300,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--by",
-            metavar="relation,category,side,entities",
-            help="Triples: show metrics by some of these too.",
+            metavar="relation,category,side,entities,activity,period",
+            help="Show metrics by some of these too; the last two are of recommendation, the others of triples.",
             show_default=False,
         ),
     ] = None,

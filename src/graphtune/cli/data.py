@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graphtune.check import ArgumentError, DataError, bad, one_of
 from graphtune.cleaning import summary
-from graphtune.cli.extras import OF_EVENTS, ExtraOptions
+from graphtune.cli.extras import OF_LOGS, ExtraOptions
 from graphtune.cli.settings import nearest
 from graphtune.cli.talk import Talk
 from graphtune.disk import has_graph, load_graph
@@ -251,7 +251,7 @@ def _from_file(options: DataOptions) -> Data:
     if options.extras.implicit is not None and options.weight is None:
         raise bad("--implicit", "graphtune", "given with --weight COLUMN", options.extras.implicit)
     if options.events is None:
-        options.extras.refuse("left out without --events", *OF_EVENTS)
+        options.extras.refuse("left out without --events", *OF_LOGS)
     if has_graph(options.edges):
         graph, report = _directory(options)
     else:

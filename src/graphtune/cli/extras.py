@@ -10,7 +10,7 @@ from graphtune.findings import Report
 from graphtune.graph import Graph
 from graphtune.io import read_features, read_item_graph, read_social
 
-OF_EVENTS = ("session_gap", "user_features", "item_features", "social", "item_graph")
+OF_LOGS = ("session_gap", "user_features", "item_features", "social", "item_graph")
 
 
 @dataclass(frozen=True)

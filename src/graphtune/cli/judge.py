@@ -44,6 +44,7 @@ PARTS = {"valid": VALID, "test": TEST}
 GROUPS = {
     TripleCompletion.name: ("relation", "category", "side", "entities"),
     TripleClassification.name: ("relation", "category"),
+    Recommendation.name: ("activity", "period"),
 }
 SHOWN_GROUPS = 20
 
@@ -142,10 +143,9 @@ def _check_asked(options: EvaluateOptions) -> None:
 
 
 def _grouped(found: Evaluation, name: str) -> list[dict[str, Any]]:
-    """Every group with its metrics, the one of most queries first."""
-    sizes = found.groups[name].sizes()
-    groups = found.by(name).items()
-    return [{"group": group, "queries": sizes[group], "metrics": of.as_dict()["metrics"]} for group, of in groups]
+    """Every group with its metrics, the one of most queries first; periods in their order."""
+    groups = ((group, of.as_dict()) for group, of in found.by(name).items())
+    return [{"group": group, "queries": of["counts"]["queries"], "metrics": of["metrics"]} for group, of in groups]
 
 
 def _show_groups(name: str, groups: list[dict[str, Any]]) -> None:

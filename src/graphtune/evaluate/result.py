@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,11 +28,21 @@ class Pooled:
         statistic: takes the arrays, gives a number.
         arrays: what it takes, queries along the first axis.
         together: whether row i of every array is the same query.
+        resampled: whether its interval is that of resampled queries. What counts different things, as coverage does, is
+            smaller in every resample; it has no interval.
     """
 
     statistic: Callable[..., float]
     arrays: tuple[np.ndarray, ...]
     together: bool = True
+    resampled: bool = True
+
+    def estimate(self) -> Estimate:
+        """The metric with its interval."""
+        if not self.resampled:
+            value = float(self.statistic(*self.arrays))
+            return Estimate(value, float("nan"), float("nan"), len(self.arrays[0]))
+        return bootstrap_statistic(self.statistic, self.arrays, self.together, resamples=RESAMPLES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +57,7 @@ class Evaluation:
         counts: queries, skipped ones, unseen entities and the like.
         groups: what the queries are grouped by.
         ranks: the ranks and what was asked, of a knowledge graph.
+        divided: what gives evaluations of parts of what is asked, where a query may be in several of them.
     """
 
     task: str
@@ -56,6 +67,7 @@ class Evaluation:
     counts: dict[str, int] = field(default_factory=dict)
     groups: dict[str, Groups] = field(default_factory=dict)
     ranks: TripleRanks | None = None
+    divided: dict[str, Callable[[], dict[Any, Evaluation]]] = field(default_factory=dict)
 
     def __getitem__(self, metric: str) -> float:
         return self.means()[metric]
@@ -70,16 +82,16 @@ class Evaluation:
         """Every metric with its 95 % bootstrap interval over queries."""
         estimates = {name: bootstrap_interval(scores) for name, scores in self.per_query.items()}
         for name, p in self.pooled.items():
-            estimates[name] = bootstrap_statistic(p.statistic, p.arrays, p.together, resamples=RESAMPLES)
+            estimates[name] = p.estimate()
         return estimates
 
     def by(self, name: str) -> dict[Any, Evaluation]:
-        """The queries of each group for themselves, the group with the most queries first.
+        """The queries of each group for themselves, the group with the most queries first; parts in their own order.
 
         A pooled metric that takes no row per query is left out.
 
         Args:
-            name: what to group by, one of `groups`.
+            name: what to group by, one of `groups` or of `divided`.
 
         Raises:
             ArgumentError: there are no groups of that name.
@@ -90,14 +102,16 @@ class Evaluation:
             >>> {colour: of["hit"] for colour, of in found.by("colour").items()}
             {'blue': 0.5, 'red': 1.0}
         """
-        groups = self.groups[one_of("name", "Evaluation.by", name, self.groups)]
+        if one_of("name", "Evaluation.by", name, (*self.groups, *self.divided)) in self.divided:
+            return self.divided[name]()
+        groups = self.groups[name]
         return {group: self._take(groups.of == groups.names.index(group)) for group in groups.sizes()}
 
     def _take(self, which: np.ndarray) -> Evaluation:
         """The evaluation of the queries that a mask selects."""
         per_query = {name: scores[which] for name, scores in self.per_query.items()}
         together = {name: p for name, p in self.pooled.items() if p.together}
-        pooled = {name: Pooled(p.statistic, tuple(a[which] for a in p.arrays)) for name, p in together.items()}
+        pooled = {name: replace(p, arrays=tuple(a[which] for a in p.arrays)) for name, p in together.items()}
         groups = {name: groups.take(which) for name, groups in self.groups.items()}
         return Evaluation(self.task, self.part, per_query, pooled, {"queries": int(which.sum())}, groups)
 

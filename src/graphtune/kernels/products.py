@@ -24,6 +24,22 @@ QUERIES, KEYS = 6, 2 * WIDTH  # of a tile: 12 sums, and what they are made of, f
 GROUPS_A_BLOCK = 8  # that meet a panel while it is in the cache
 
 
+def float_sums(builder, queries, dim, keys):
+    """For each query of a group [D, 6] the vectors of its products with a panel of keys [D, KEYS], from pointers."""
+    sums = [[cgutils.alloca_once(builder, FLOATS) for _ in range(KEYS // WIDTH)] for _ in range(QUERIES)]
+    for part in chain(*sums):
+        builder.store(constant(FLOATS, 0.0), part)
+    with cgutils.for_range_slice(builder, INT(0), dim, INT(1)) as (d, _):
+        numbers = [_lanes(builder, keys, builder.mul(d, INT(KEYS)), w) for w in range(KEYS // WIDTH)]
+        numbers = [builder.load(number, align=4) for number in numbers]
+        first = builder.mul(d, INT(QUERIES))
+        for i, parts in enumerate(sums):
+            x = spread(builder, builder.load(builder.gep(queries, [builder.add(first, INT(i))])))
+            for part, number in zip(parts, numbers):
+                builder.store(fma(builder, x, number, builder.load(part)), part)
+    return [[builder.load(part) for part in parts] for parts in sums]
+
+
 @intrinsic
 def _vector_tile(typing, query, group, key, panel, out, row, column):
     """Emit `_plain_tile`."""
@@ -39,21 +55,11 @@ def _vector_tile(typing, query, group, key, panel, out, row, column):
             return builder.gep(array.data, [at]), shape
 
         (queries, shape), (keys, _) = start(0, arguments[1]), start(2, arguments[3])
-        sums = [[cgutils.alloca_once(builder, FLOATS) for _ in range(KEYS // WIDTH)] for _ in range(QUERIES)]
-        for part in chain(*sums):
-            builder.store(constant(FLOATS, 0.0), part)
-        with cgutils.for_range_slice(builder, INT(0), shape[1], INT(1)) as (d, _):
-            numbers = [_lanes(builder, keys, builder.mul(d, INT(KEYS)), w) for w in range(KEYS // WIDTH)]
-            numbers = [builder.load(number, align=4) for number in numbers]
-            first = builder.mul(d, INT(QUERIES))
-            for i, parts in enumerate(sums):
-                x = spread(builder, builder.load(builder.gep(queries, [builder.add(first, INT(i))])))
-                for part, number in zip(parts, numbers):
-                    builder.store(fma(builder, x, number, builder.load(part)), part)
+        sums = float_sums(builder, queries, shape[1], keys)
         scores, (_, width) = start(4, arguments[5], arguments[6])
         for i, parts in enumerate(sums):
             for w, part in enumerate(parts):
-                builder.store(builder.load(part), _lanes(builder, scores, builder.mul(INT(i), width), w), align=4)
+                builder.store(part, _lanes(builder, scores, builder.mul(INT(i), width), w), align=4)
         return context.get_dummy_value()
 
     return types.void(query, types.int64, key, types.int64, out, types.int64, types.int64), emit

@@ -40,7 +40,7 @@ def top_k(
     """
     scores = _check_scores("top_k", scores)
     k = integer("k", "top_k", k, low=1)
-    indptr, masked = _check_sets("mask", "top_k", mask_indptr, mask_indices, scores)
+    indptr, masked = check_sets("mask", "top_k", mask_indptr, mask_indices, *scores.shape)
     columns = np.full((len(scores), k), -1, dtype=np.int64)
     best = np.full((len(scores), k), -np.inf, dtype=np.float32)
     has_nan = np.zeros(len(scores), dtype=np.bool_)
@@ -80,7 +80,7 @@ def realistic_ranks(
     rows = np.arange(len(scores)) if row is None else _check_columns("row", "realistic_ranks", row, len(scores))
     if len(answer) != len(rows):
         raise bad("answer", "realistic_ranks", f"one column per query, {len(rows)} in all", len(answer))
-    indptr, known = _check_sets("known", "realistic_ranks", known_indptr, known_indices, scores)
+    indptr, known = check_sets("known", "realistic_ranks", known_indptr, known_indices, *scores.shape)
     ranks = np.empty(len(rows), dtype=np.float64)
     candidates = np.empty(len(rows), dtype=np.int64)
     has_nan = np.zeros(len(scores), dtype=np.bool_)
@@ -118,7 +118,7 @@ def ranks_among(score_true: np.ndarray, score_candidates: np.ndarray) -> np.ndar
 def _top_k(begin, end, scores, indptr, masked, columns, best, has_nan):  # type: ignore[no-untyped-def]
     for q in range(begin, end):
         has_nan[q] = _select(scores[q], masked[indptr[q] : indptr[q + 1]], columns[q], best[q])
-        _sort_heap(columns[q], best[q])
+        sort_heap(columns[q], best[q])
 
 
 @njit(cache=True, nogil=True)
@@ -141,7 +141,7 @@ def _select(row, mask, columns, best):  # type: ignore[no-untyped-def]
                 at += 1
             if at == len(mask) or mask[at] != j:
                 columns[0], best[0] = j, row[j]
-                _sift_down(columns, best, len(best))
+                sift_down(columns, best, len(best))
     return False
 
 
@@ -155,22 +155,22 @@ def _any_above(values, floor):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _sort_heap(columns, best):  # type: ignore[no-untyped-def]
+def sort_heap(columns, best):  # type: ignore[no-untyped-def]
     for size in range(len(best) - 1, 0, -1):
         columns[0], columns[size] = columns[size], columns[0]
         best[0], best[size] = best[size], best[0]
-        _sift_down(columns, best, size)
+        sift_down(columns, best, size)
 
 
 @njit(cache=True, nogil=True)
-def _sift_down(columns, best, size):  # type: ignore[no-untyped-def]
+def sift_down(columns, best, size):  # type: ignore[no-untyped-def]
     """Let the entry at 0 sink to its place in a heap with the worst on top."""
     column, score, at = columns[0], best[0], 0
     while 2 * at + 1 < size:
         child = 2 * at + 1
-        if child + 1 < size and _worse(columns[child + 1], best[child + 1], columns[child], best[child]):
+        if child + 1 < size and worse(columns[child + 1], best[child + 1], columns[child], best[child]):
             child += 1
-        if not _worse(columns[child], best[child], column, score):
+        if not worse(columns[child], best[child], column, score):
             break
         columns[at], best[at] = columns[child], best[child]
         at = child
@@ -178,7 +178,7 @@ def _sift_down(columns, best, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _worse(column, score, other_column, other_score):  # type: ignore[no-untyped-def]
+def worse(column, score, other_column, other_score):  # type: ignore[no-untyped-def]
     return score < other_score or (score == other_score and column > other_column)
 
 
@@ -235,19 +235,19 @@ def _check_columns(argument: str, who: str, columns: np.ndarray, size: int) -> n
     return columns.astype(np.int64, copy=False)
 
 
-def _check_sets(
-    name: str, who: str, indptr: np.ndarray, indices: np.ndarray, scores: np.ndarray
+def check_sets(
+    name: str, who: str, indptr: np.ndarray, indices: np.ndarray, queries: int, columns: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The CSR of what the queries use of `indices`, as int64, every row ascending and without repeats."""
     indptr, indices = np.asarray(indptr), np.asarray(indices)
-    if indptr.shape != (len(scores) + 1,) or not np.issubdtype(indptr.dtype, np.integer):
+    if indptr.shape != (queries + 1,) or not np.issubdtype(indptr.dtype, np.integer):
         got = f"{indptr.dtype} {indptr.shape}"
-        raise bad(f"{name}_indptr", who, f"{len(scores) + 1} integers, one more than queries", got)
+        raise bad(f"{name}_indptr", who, f"{queries + 1} integers, one more than queries", got)
     if indptr[0] < 0 or indptr[-1] > len(indices) or (np.diff(indptr) < 0).any():
         got = f"from {indptr[0]} to {indptr[-1]}, for {len(indices)} entries"
         raise bad(f"{name}_indptr", who, "ascending and within the indices", got)
-    used = _check_columns(f"{name}_indices", who, indices[indptr[0] : indptr[-1]], scores.shape[1])
-    return _ascending(indptr.astype(np.int64) - indptr[0], used, scores.shape[1])
+    used = _check_columns(f"{name}_indices", who, indices[indptr[0] : indptr[-1]], columns)
+    return _ascending(indptr.astype(np.int64) - indptr[0], used, columns)
 
 
 def _ascending(indptr: np.ndarray, columns: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,8 @@ Keys stand in panels of 16, two numbers of a key side by side, as the processor 
 Axes: B queries, N keys, D dim, H pairs of numbers (ceil(D / 2)), P panels of keys (ceil(N / 16)).
 """
 
+from itertools import chain
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
@@ -43,6 +45,27 @@ def _spread(builder, value, kind):
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
 
+def short_sums(builder, queries, rows, half, keys, panel):
+    """For each of 6 rows two vectors, together the 16 sums of its products with a panel of keys."""
+    starts = [builder.gep(queries, [builder.mul(row, half)]) for row in rows]
+    first = builder.gep(keys, [builder.mul(panel, builder.mul(half, _INT(PANEL)))])
+    sums = [[cgutils.alloca_once(builder, _SUMS) for _ in range(2)] for _ in range(ROWS)]
+    for part in chain(*sums):
+        builder.store(ir.Constant(_SUMS, [0] * _LANES), part)
+    with cgutils.for_range_slice(builder, _INT(0), half, _INT(1)) as (h, _):
+        at = builder.gep(first, [builder.mul(h, _INT(PANEL))])
+        vectors = []
+        for part in range(2):
+            pointer = builder.bitcast(builder.gep(at, [_INT(part * _LANES)]), _SHORTS.as_pointer())
+            vectors.append(builder.load(pointer, align=2))
+        for start, pair in zip(starts, sums):
+            number = builder.load(builder.gep(start, [h]))
+            spread = builder.bitcast(_spread(builder, number, _SUMS), _SHORTS)
+            for vector, part in zip(vectors, pair):
+                builder.store(builder.add(builder.load(part), _pairs(builder, spread, vector)), part)
+    return [[builder.load(part) for part in pair] for pair in sums]
+
+
 @intrinsic
 def _tile(typing, query, row, panels, panel, scale, key_scale, out, place):
     """out[place + i, 16 panel + j] = query[row + i] . panels[panel, :, j], times both scales; i < 6, j < 16."""
@@ -53,25 +76,8 @@ def _tile(typing, query, row, panels, panel, scale, key_scale, out, place):
             return made.data, cgutils.unpack_tuple(builder, made.shape)
 
         (queries, shape), (keys, _), (scales, _), (key_scales, _), (scores, out_shape) = map(array, (0, 2, 4, 5, 6))
-        half = shape[1]
         rows = [builder.add(arguments[1], _INT(i)) for i in range(ROWS)]
-        starts = [builder.gep(queries, [builder.mul(row, half)]) for row in rows]
-        first = builder.gep(keys, [builder.mul(arguments[3], builder.mul(half, _INT(PANEL)))])
-        sums = [[cgutils.alloca_once(builder, _SUMS) for _ in range(2)] for _ in range(ROWS)]
-        for pair in sums:
-            for part in pair:
-                builder.store(ir.Constant(_SUMS, [0] * _LANES), part)
-        with cgutils.for_range_slice(builder, _INT(0), half, _INT(1)) as (h, _):
-            at = builder.gep(first, [builder.mul(h, _INT(PANEL))])
-            vectors = []
-            for part in range(2):
-                pointer = builder.bitcast(builder.gep(at, [_INT(part * _LANES)]), _SHORTS.as_pointer())
-                vectors.append(builder.load(pointer, align=2))
-            for start, pair in zip(starts, sums):
-                number = builder.load(builder.gep(start, [h]))
-                spread = builder.bitcast(_spread(builder, number, _SUMS), _SHORTS)
-                for vector, part in zip(vectors, pair):
-                    builder.store(builder.add(builder.load(part), _pairs(builder, spread, vector)), part)
+        sums = short_sums(builder, queries, rows, shape[1], keys, arguments[3])
         column = builder.mul(arguments[3], _INT(PANEL))
         for i, pair in enumerate(sums):
             own = _spread(builder, builder.load(builder.gep(scales, [rows[i]])), _FLOATS)
@@ -80,7 +86,7 @@ def _tile(typing, query, row, panels, panel, scale, key_scale, out, place):
                 here = builder.add(column, _INT(k * _LANES))
                 theirs = builder.gep(key_scales, [here])
                 theirs = builder.load(builder.bitcast(theirs, _FLOATS.as_pointer()), align=4)
-                score = builder.fmul(builder.sitofp(builder.load(part), _FLOATS), builder.fmul(own, theirs))
+                score = builder.fmul(builder.sitofp(part, _FLOATS), builder.fmul(own, theirs))
                 to = builder.bitcast(builder.gep(scores, [builder.add(line, here)]), _FLOATS.as_pointer())
                 builder.store(score, to, align=4)
         return context.get_dummy_value()

@@ -26,6 +26,7 @@ from graphtune.metrics.links import (
     roc_auc,
     roc_auc_each,
 )
+from graphtune.metrics.lists import coverage, gini, list_means, popularity_lift, self_information
 from graphtune.metrics.ranked import (
     average_precision_at_k,
     hit_rate_at_k,
@@ -47,14 +48,17 @@ __all__ = [
     "average_precision_at_k",
     "average_precision_each",
     "brier_score",
+    "coverage",
     "deepwalk_protocol",
     "expected_calibration_error",
     "f1_at",
     "f1_macro",
     "f1_micro",
+    "gini",
     "hit_rate_at_k",
     "hits_at",
     "hits_at_k_against",
+    "list_means",
     "mae",
     "mean_rank",
     "modularity",
@@ -64,6 +68,7 @@ __all__ = [
     "ndcg_at_k",
     "nmi",
     "one_vs_rest_scores",
+    "popularity_lift",
     "precision_at_k",
     "precision_macro",
     "r2",
@@ -71,6 +76,7 @@ __all__ = [
     "recall_macro",
     "roc_auc",
     "roc_auc_each",
+    "self_information",
     "squared_errors",
     "top_k_labels",
 ]

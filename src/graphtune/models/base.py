@@ -25,10 +25,10 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels.own import PRODUCT, Own
 from graphtune.models.alike import most_similar
+from graphtune.models.best import recommend_one
 from graphtune.models.calibration import Calibration
 from graphtune.models.completion import Completion, complete
 from graphtune.models.own import scores_by_kernel
-from graphtune.models.ranked import recommend_one
 from graphtune.models.views import View
 from graphtune.sampling import Sampler
 from graphtune.split import Split

@@ -1,4 +1,4 @@
-"""The best targets of a source: all targets scored, what it has left out.
+"""What ranks, who can be asked for, what can be recommended, and what is left out.
 
 Axes: U sources, T targets, k places.
 """
@@ -9,11 +9,9 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from graphtune.check import bad, integer
+from graphtune.check import bad
 from graphtune.graph import Graph
-from graphtune.kernels.ranking import top_k
 
-CELLS = 1 << 24  # scores held at once
 Sets: TypeAlias = tuple[np.ndarray, np.ndarray]
 """A set of columns for each source, as CSR: indptr [U + 1] and columns."""
 
@@ -82,37 +80,3 @@ def left_out(graph: Graph, known: Graph | None, rows: np.ndarray) -> Sets:
         columns = np.concatenate([columns, rows])[np.argsort(owner, kind="stable")]
         count = count + 1
     return np.concatenate([[0], np.cumsum(count)]), columns
-
-
-def best_targets(
-    scores: Scores, rows: np.ndarray, span: range, k: int, out: Sets, allowed: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The k best targets of each source, best first; of equal scores the smaller row goes first.
-
-    Args:
-        scores: of rows.
-        rows: [U] sources; U * T scores are held at once.
-        span: the rows of the T targets.
-        k: places, no more than T.
-        out: the columns of `span` that each source is not given.
-        allowed: [T] bool, the columns that may be given at all; all where None.
-
-    Returns:
-        [U, k] int64 rows and [U, k] float32 scores; -1 and -inf where there are no more.
-    """
-    found = scores.cross(rows, span)
-    if allowed is not None:
-        found = np.where(allowed, found, np.float32(-np.inf))
-    columns, best = top_k(found, k, *out)
-    return np.where(columns < 0, -1, columns + span.start), best
-
-
-def recommend_one(model: Ranks, user: Any, k: int, known: Graph | None) -> list[tuple[Any, float]]:
-    """`Model.recommend`."""
-    graph, who = model.graph, "Model.recommend"
-    k = integer("k", who, k, 1)
-    check_rankable(graph, known, who, user)
-    row, span = graph.ids.index([user], kinds_asked(graph)[0]), targets_of(graph)
-    out = left_out(graph, known or graph, row)
-    (rows,), (scores,) = best_targets(model.frozen(), row, span, min(k, len(span)), out)
-    return list(zip(graph.ids.values(rows[rows >= 0]), scores[rows >= 0].tolist()))

@@ -72,4 +72,5 @@ class Recommendation(EdgeSamples):
         return TrainConfig(epochs=50, batch_size=2048, lr=0.003, schedule="cosine", l2=1e-4, patience=5)
 
     def validate(self, model: Model) -> dict[str, float]:
-        return self.evaluate(model, VALID).means()
+        refuse_seen(model, self.split)
+        return evaluate_recommendations(model, self.split, VALID, self.k, beyond=False).means()
