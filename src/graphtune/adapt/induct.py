@@ -17,6 +17,7 @@ from graphtune.adapt.fill import fill_rows
 from graphtune.check import bad, integer
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.models.arrivals import size_of
 from graphtune.models.base import ClosedForm, Model
 from graphtune.train.fit import Run, Training, fit
 
@@ -108,6 +109,7 @@ def extend(model: Model, found: Enlarged, epochs: int, replay: int, config: Trai
     integer("epochs", WHO, epochs, 0)
     integer("replay", WHO, replay, 0)
     bigger = carried(model, found)
+    bigger.encoder.hold(found.graph, (*model.encoder.grown, size_of(model.graph)))
     untold = fill_rows(model, bigger, found)
     if epochs:
         _train(bigger, found, replay, replace(config or usual_training(model), epochs=epochs), run)

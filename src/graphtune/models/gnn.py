@@ -5,7 +5,7 @@ Axes: N nodes, E edges, F features, D dim.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from graphtune.check import bad, chance
 from graphtune.config import TrainConfig
-from graphtune.graph import Graph
+from graphtune.graph import CSR, Graph
 from graphtune.models.adapters import Adapter
+from graphtune.models.arrivals import Size, heard
 from graphtune.models.base import Encoder, Model, Scorer, check_recipe
 from graphtune.models.lookup import Dot, Lookup, Projected
 from graphtune.models.propagation import (
@@ -71,11 +72,8 @@ class GNN(Encoder):
     ):
         super().__init__()
         self.num_nodes, self.dim, self.dropout, self.normalise = graph.num_nodes, dim, dropout, normalise
-        edge_index = _both_directions(graph)
-        if normalise:
-            edge_index = with_self_loops(edge_index, graph.num_nodes)
-            self.register_buffer("edge_weight", symmetric_weights(edge_index, graph.num_nodes), persistent=False)
-        self.register_buffer("edge_index", edge_index, persistent=False)
+        for name, value in self._paths(graph.adjacency("both")).items():
+            self.register_buffer(name, value, persistent=False)
         self.view = View()
         self.paths: EdgeView | None = None
         self.seen: tuple[Tensor, ...] | None = None
@@ -109,6 +107,26 @@ class GNN(Encoder):
     def edges(self) -> tuple[Tensor, ...]:
         """What a convolution takes beside x: edge_index [2, E], and its weights [E] where they are normalised."""
         return (self.edge_index, self.edge_weight) if self.normalise else (self.edge_index,)
+
+    def hold(self, graph: Graph, before: Sequence[Size]) -> None:
+        self.grown = tuple(before)
+        for name, value in self._paths(heard(graph, before)).items():
+            setattr(self, name, value.to(self.edge_index.device))
+        if self.table is None:
+            first = np.concatenate(
+                [np.arange(len(block)) < before[0].nodes[kind] for kind, block in enumerate(graph.ids.blocks)]
+            )
+            features = prepare_features(graph.features, first)
+            sparse = self.features.layout == torch.sparse_csr
+            self.features = _to_tensor(features, sparse).to(self.features.device)
+
+    def _paths(self, near: CSR) -> dict[str, Tensor]:
+        """What messages pass over: edge_index, and its weights where they are normalised."""
+        edge_index = _into_each(near)
+        if not self.normalise:
+            return {"edge_index": edge_index}
+        edge_index = with_self_loops(edge_index, self.num_nodes)
+        return {"edge_weight": symmetric_weights(edge_index, self.num_nodes), "edge_index": edge_index}
 
     def begin_view(self, view: View, graph: Graph) -> None:
         """Self-loops that normalisation brought stay in every view, and the weights are those of the view's own edges.
@@ -289,23 +307,28 @@ def gnn_pretraining(graph: Graph, config: TrainConfig, negatives: int) -> tuple[
     return EdgeSampler(graph, config.batch_size, how, seed=config.seed), EdgeProximity()
 
 
-def prepare_features(features: Any) -> Any:
+def prepare_features(features: Any, known: np.ndarray | None = None) -> Any:
     """[N, F] features, dense or sparse, on one scale.
 
     Rows sum to 1 where no feature is negative (bags of words); else columns get mean 0 and variance 1.
+
+    Args:
+        features: of all nodes.
+        known: [N] bool, whose features set the scale; all where None.
     """
     if features is None:
         return None
-    values = features.data if sp.issparse(features) else features
+    some = features if known is None else features[known]
+    values = some.data if sp.issparse(some) else some
     if values.size == 0 or values.min() >= 0:
         total = np.asarray(features.sum(axis=1), dtype=np.float32).ravel()
         scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
         if sp.issparse(features):
             return sp.csr_array(sp.diags_array(scale) @ features, dtype=np.float32)
         return (features * scale[:, None]).astype(np.float32)
-    dense = features.toarray() if sp.issparse(features) else features
-    spread = dense.std(axis=0)
-    return ((dense - dense.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).astype(np.float32)
+    dense, some = (f.toarray() if sp.issparse(f) else f for f in (features, some))
+    spread = some.std(axis=0)
+    return ((dense - some.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).astype(np.float32)
 
 
 def _check(recipe: Any) -> None:
@@ -313,11 +336,10 @@ def _check(recipe: Any) -> None:
     chance("dropout", type(recipe).__name__, recipe.dropout)
 
 
-def _both_directions(graph: Graph) -> Tensor:
+def _into_each(near: CSR) -> Tensor:
     """[2, M] int64 edges into each node, node after node."""
-    csr = graph.adjacency("both")
-    target = np.repeat(np.arange(graph.num_nodes), csr.degree)
-    return torch.from_numpy(np.stack([csr.indices, target]).astype(np.int64))
+    target = np.repeat(np.arange(len(near.degree)), near.degree)
+    return torch.from_numpy(np.stack([near.indices, target]).astype(np.int64))
 
 
 def _model(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,6 +15,7 @@ from torch.nn import functional as F
 from graphtune.check import integer, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.models.arrivals import Size, heard
 from graphtune.models.base import Encoder, Model, check_recipe
 from graphtune.models.bprmf import pair_pretraining
 from graphtune.models.lookup import Dot, Lookup
@@ -19,6 +23,7 @@ from graphtune.models.propagation import (
     SymmetricProduct,
     normalised,
     normalised_adjacency,
+    scaled,
     to_torch_csr,
     torch_csr,
     with_values,
@@ -50,12 +55,22 @@ class Propagation(Encoder):
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         matrix = self.matrix if self.seen is None or not self.training else self.seen
+        product = torch.matmul if self.grown and self.training else SymmetricProduct.apply
         x = total = self.table()
         for _ in range(self.layers):
-            x = SymmetricProduct.apply(matrix, x)
+            x = product(matrix, x)
             total = total + x
         total = total / (self.layers + 1)
         return total if nodes is None else F.embedding(nodes, total)
+
+    def hold(self, graph: Graph, before: Sequence[Size]) -> None:
+        """The matrix is then not symmetric: D of a node is what it hears."""
+        near, self.grown = heard(graph, before), tuple(before)
+        values = np.ones(len(near.indices), dtype=np.float32) if near.weight is None else near.weight
+        matrix = sp.csr_array((values, near.indices, near.indptr), shape=(self.num_nodes, self.num_nodes), copy=True)
+        matrix.sum_duplicates()
+        self.matrix = to_torch_csr(scaled(matrix)).to(self.matrix.device)
+        self.frame = self.matrix
 
     def begin_view(self, view: View, graph: Graph) -> None:
         """Of a view that only drops edges, the entries that stay are scaled by 1 / (1 - share), so that products keep
