@@ -44,8 +44,8 @@ _HOME = {
     "graphtune.reporting": ("report",),
     "graphtune.split": (
         "EntitySplit", "RelationPattern", "RelationPatterns", "Split", "audit_together", "given_split",
-        "relation_patterns", "split_edges", "split_entities", "split_inductive", "split_interactions", "split_nodes",
-        "split_triples",
+        "relation_patterns", "split_cold", "split_edges", "split_entities", "split_inductive", "split_interactions",
+        "split_nodes", "split_triples",
     ),
     "graphtune.start": (
         "StartReport", "randomise", "start_from", "start_from_closed_form", "start_from_model", "start_from_state",

@@ -8,14 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from graphtune.check import bad, integer, one_of
 from graphtune.findings import EXAMPLES, Finding, Report
 from graphtune.graph import Graph
-from graphtune.ids import NodeIds
 
 DUPLICATES = ("first", "sum", "max", "keep")
 OUTLIER_SCORE = 3.5  # modified z-score and multiple of the median above which a degree is noted
@@ -98,27 +96,11 @@ def summary(graph: Graph) -> dict[str, int]:
 
 
 def keep_nodes(graph: Graph, keep: np.ndarray) -> Graph:
-    """The subgraph of the nodes that `keep`, a mask [N], selects.
-
-    Ids, features, labels, targets and texts stay with their nodes; edges with a dropped end go. Relation names
-    and label names stay, so that their numbers mean the same.
-    """
+    """The subgraph of the nodes that `keep`, a mask [N], selects; see `Graph.take_nodes`."""
     keep = np.asarray(keep)
     if keep.dtype != np.bool_ or keep.shape != (graph.num_nodes,):
         raise bad("keep", "keep_nodes", f"a mask of {graph.num_nodes} booleans", f"{keep.dtype} {keep.shape}")
-    row = np.cumsum(keep) - 1
-    inner = graph.take_edges(keep[graph.edges[0]] & keep[graph.edges[1]])
-    starts = graph.ids.starts
-    blocks = [b.filter(pa.array(keep[s:e])) for b, s, e in zip(graph.ids.blocks, starts, starts[1:])]
-    texts = graph.texts
-    return inner.replace(
-        edges=row[inner.edges],
-        ids=NodeIds(tuple(blocks), graph.ids.kinds),
-        features=None if graph.features is None else graph.features[keep],
-        labels=None if graph.labels is None else graph.labels[keep],
-        targets=None if graph.targets is None else graph.targets[keep],
-        texts=None if texts is None else tuple(texts[i] for i in np.flatnonzero(keep)),
-    )
+    return graph.take_nodes(np.flatnonzero(keep))
 
 
 def components(edges: np.ndarray, num_nodes: int) -> np.ndarray:

@@ -157,6 +157,24 @@ class Graph:
             },
         )
 
+    def take_nodes(self, rows: np.ndarray) -> Graph:
+        """The subgraph of the nodes at `rows`, distinct and kind after kind, which stand in this order then.
+
+        Ids, features, labels, targets and texts stay with their nodes; edges with another end go. Relation names and
+        label names stay, so that their numbers mean the same.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        place = np.full(self.num_nodes, -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        inner = self.take_edges((place[self.edges] >= 0).all(axis=0))
+        changes: dict[str, Any] = {"edges": place[inner.edges], "ids": self.ids.take(rows)}
+        for name in ("features", "labels", "targets"):
+            if getattr(self, name) is not None:
+                changes[name] = getattr(self, name)[rows]
+        if self.texts is not None:
+            changes["texts"] = tuple(self.texts[row] for row in rows)
+        return inner.replace(**changes)
+
     def adjacency(self, direction: str = "out") -> CSR:
         """Neighbours by row: of edges out of a node, into it, or "both".
 

@@ -109,6 +109,16 @@ class NodeIds:
             return self.blocks[0].take(pa.array(rows)).to_pylist()
         return [self.blocks[b][int(r - self.starts[b])].as_py() for b, r in zip(block, rows)]
 
+    def take(self, rows: np.ndarray) -> NodeIds:
+        """The ids of `rows`, which stand kind after kind."""
+        kind = self.kinds_of(rows)
+        if (kind[1:] < kind[:-1]).any():
+            raise bad("rows", "NodeIds.take", f"kind after kind: {', '.join(self.kinds)}", rows[:5].tolist())
+        bounds = np.searchsorted(kind, np.arange(len(self.blocks) + 1))
+        parts = (rows[begin:end] for begin, end in zip(bounds, bounds[1:]))
+        blocks = [b.take(pa.array(part - start)) for b, part, start in zip(self.blocks, parts, self.starts)]
+        return NodeIds(tuple(blocks), self.kinds)
+
     def kinds_of(self, rows: np.ndarray) -> np.ndarray:
         """The number of the block that each of `rows` lies in."""
         return np.searchsorted(self.starts, rows, side="right") - 1

@@ -3,6 +3,7 @@
 Every maker is seeded and deals 7:2:1 by default. `Split.audit` finds and names leaks.
 """
 
+from graphtune.split.cold import split_cold
 from graphtune.split.edges import split_edges, split_interactions, split_triples
 from graphtune.split.entities import EntitySplit, split_entities
 from graphtune.split.inverse import InverseRule, inverse_rules, with_inverses
@@ -26,6 +27,7 @@ __all__ = [
     "given_split",
     "inverse_rules",
     "relation_patterns",
+    "split_cold",
     "split_edges",
     "split_entities",
     "split_inductive",

@@ -108,7 +108,7 @@ def split_interactions(graph: Graph, by: str = "user", ratios: Ratios = RATIOS, 
     who = f"split_interactions(by={by!r})"
     rng = _generator(seed, who)
     if by == "time":
-        part = _by_time(_times(graph, who), ratios, who)
+        part = _by_time(times_of(graph, who), ratios, who)
         return Split(graph, "edge", "by-time", part, seed=seed, ratios=ratios)
     if not graph.directed:
         fix = "Use split_edges or by='time'."
@@ -159,7 +159,8 @@ def _first_places(owner: np.ndarray, place: np.ndarray) -> np.ndarray:
     return first[first < len(place)]
 
 
-def _times(graph: Graph, who: str) -> np.ndarray:
+def times_of(graph: Graph, who: str) -> np.ndarray:
+    """[E] the times of the edges, refused where any is missing."""
     if graph.time is None:
         fix = "Read the time column, or split by='user'."
         raise bad("graph", who, "a graph whose edges have times", "no times", fix)
@@ -199,7 +200,7 @@ def _leave_last_out(graph: Graph, who: str) -> np.ndarray:
     """[E] parts: of each user with three events or more the last is test, the one before validation."""
     group, member = group_by(edge_key(graph, timed=True))
     user = graph.edges[0, member]
-    order = sort_within(user, np.argsort(_times(graph, who)[member], kind="stable"))
+    order = sort_within(user, np.argsort(times_of(graph, who)[member], kind="stable"))
     place, size = rank_within(user[order])
     if not (size >= 3).any():
         got = f"{size.max(initial=0)} at most"

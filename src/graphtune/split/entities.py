@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
 
 from graphtune.check import LeakError, bad, integer
 from graphtune.findings import Finding
 from graphtune.graph import Graph
-from graphtune.ids import NodeIds
 from graphtune.split.deal import Ratios, deal
 from graphtune.split.keys import TEST, TRAIN, UNUSED, VALID, edge_key, fact_key, group_by, rank_within, sort_within
 from graphtune.split.leaks import edge_text
@@ -28,9 +26,10 @@ class EntitySplit:
     """A graph some of whose entities come after training.
 
     Attributes:
-        split: over all entities, the new ones last. Its train part is what a model may know in the end: the edges that
-            training sees and the support of the new entities. Validation and test are edges of new entities, each
-            entity in one of the two. Edges between two new entities are unused: no end has a row that was learned.
+        split: over all entities, the new ones last of their kind. Its train part is what a model may know in the end:
+            the edges that training sees and the support of the new entities. Validation and test are edges of new
+            entities, each entity in one of the two. Edges between two new entities are unused: no end has a row that
+            was learned.
         new: [N] bool.
     """
 
@@ -38,20 +37,17 @@ class EntitySplit:
     new: np.ndarray
 
     def __post_init__(self) -> None:
-        count = int(np.sum(~self.new))
-        if self.new.shape != (self.split.graph.num_nodes,) or self.new[:count].any() or not 0 < count < len(self.new):
-            raise bad(
-                "new", "EntitySplit", "a mask of entities, the new ones last", f"{int(np.sum(self.new))} new ones"
-            )
+        starts = self.split.graph.ids.starts
+        fits = self.new.shape == (starts[-1],) and self.new.any() and not self.new.all()
+        blocks = [self.new[begin:end] for begin, end in zip(starts, starts[1:])] if fits else []
+        if not fits or any((block[1:] < block[:-1]).any() for block in blocks):
+            what = "a mask of entities, the new ones last of their kind"
+            raise bad("new", "EntitySplit", what, f"{int(np.sum(self.new))} new ones")
 
     @cached_property
     def seen(self) -> Graph:
         """What a model learns first: the entities that are not new, and the train edges between them."""
-        graph, count = self.split.train, int(np.sum(~self.new))
-        edges = graph.take_edges(~self.new[graph.edges].any(axis=0))
-        of_nodes = ("features", "labels", "targets", "texts")
-        cut = {name: getattr(graph, name)[:count] for name in of_nodes if getattr(graph, name) is not None}
-        return edges.replace(ids=_first(graph.ids, count), **cut)
+        return self.split.train.take_nodes(np.flatnonzero(~self.new))
 
     @cached_property
     def support(self) -> Graph:
@@ -77,24 +73,27 @@ class EntitySplit:
             first = edge_text(graph, int(wrong.argmax()))
             raise LeakError(
                 "The edges to ask for must be of one new entity each, of validation or of test. Got "
-                f"{int(wrong.sum()):,} others (first: {first}). Make the split with split_entities."
+                f"{int(wrong.sum()):,} others (first: {first}). Make the split with split_entities or split_cold."
             )
         return self.split.audit(raise_on_leak)
 
     def summary(self) -> dict[str, int]:
         """Counts: entities and edges of each part, and the new entities of which nothing is told or nothing asked."""
         graph, part = self.split.graph, self.split.part
+        kind = graph.ids.kinds_of(np.arange(graph.num_nodes))
+        names = [f"{graph.ids.kinds[number]}s" for number in np.unique(kind[self.new])]
+        noun = " and ".join(names) if len(graph.ids.kinds) > 1 else "entities"
         told, asked = (_of_new(graph, which, self.new) for which in (part == TRAIN, (part == VALID) | (part == TEST)))
         return {
-            "entities seen": int((~self.new).sum()),
-            "new entities": int(self.new.sum()),
-            "new entities of which nothing is told": int((self.new & (told == 0)).sum()),
-            "new entities of which nothing is asked": int((self.new & (asked == 0)).sum()),
+            f"{noun} seen": int((np.isin(kind, kind[self.new]) & ~self.new).sum()),
+            f"new {noun}": int(self.new.sum()),
+            f"new {noun} of which nothing is told": int((self.new & (told == 0)).sum()),
+            f"new {noun} of which nothing is asked": int((self.new & (asked == 0)).sum()),
             "seen edges": self.seen.num_edges,
             "support edges": self.support.num_edges,
             "valid edges": int((part == VALID).sum()),
             "test edges": int((part == TEST).sum()),
-            "unused edges between new entities": int((part == UNUSED).sum()),
+            "unused edges": int((part == UNUSED).sum()),
         }
 
 
@@ -118,9 +117,10 @@ def split_entities(graph: Graph, ratios: Ratios = RATIOS, support: int = SUPPORT
     rng = np.random.default_rng(integer("seed", who, seed, 0))
     integer("support", who, support, 1)
     if len(graph.ids.kinds) > 1:
-        raise bad("graph", who, "of one kind of node", graph.ids.kinds, "Use split_interactions.")
+        raise bad("graph", who, "of one kind of node", graph.ids.kinds, "Use split_cold for users or items.")
     entity_part = deal(rng.permutation(graph.num_nodes), ratios, who, "entities")
-    graph, entity_part = _seen_first(graph, entity_part)
+    order = np.argsort(entity_part != TRAIN, kind="stable")  # the new ones last
+    graph, entity_part = graph.take_nodes(order), entity_part[order]
     new = entity_part != TRAIN
     ends = new[graph.edges].sum(axis=0)
     part = np.where(ends == 2, UNUSED, TRAIN).astype(np.uint8)
@@ -133,21 +133,6 @@ def split_entities(graph: Graph, ratios: Ratios = RATIOS, support: int = SUPPORT
         sizes = {"seen edges": found.seen.num_edges, "edges to ask for": int(asked.sum())}
         raise bad("ratios", who, "such that edges remain to learn and to ask for", sizes, "Give other ratios.")
     return found
-
-
-def _seen_first(graph: Graph, part: np.ndarray) -> tuple[Graph, np.ndarray]:
-    """The graph and the parts of its entities with those of train in front, all else in order."""
-    order = np.argsort(part != TRAIN, kind="stable")
-    row = np.empty(len(order), dtype=np.int64)
-    row[order] = np.arange(len(order))
-    of_nodes = {
-        name: getattr(graph, name) for name in ("features", "labels", "targets") if getattr(graph, name) is not None
-    }
-    moved: dict[str, object] = {name: values[order] for name, values in of_nodes.items()}
-    if graph.texts is not None:
-        moved["texts"] = tuple(graph.texts[node] for node in order)
-    ids = NodeIds((graph.ids.blocks[0].take(pa.array(order)),), graph.ids.kinds)
-    return graph.replace(edges=row[graph.edges], ids=ids, **moved), part[order]
 
 
 def _group(graph: Graph, used: np.ndarray) -> np.ndarray:
@@ -174,7 +159,3 @@ def _of_new(graph: Graph, which: np.ndarray, new: np.ndarray) -> np.ndarray:
     """[N] how many of the edges that `which` selects each new entity has."""
     ends = graph.edges[:, which].ravel()
     return np.bincount(ends[new[ends]], minlength=graph.num_nodes)
-
-
-def _first(ids: NodeIds, count: int) -> NodeIds:
-    return NodeIds((ids.blocks[0][:count],), ids.kinds)

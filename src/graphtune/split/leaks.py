@@ -93,17 +93,19 @@ def future_events(graph: Graph, part: np.ndarray, kind: str) -> tuple[list[Findi
     """Events that come after one that is to be predicted from them.
 
     By time: training events later than the first validation or test event, validation events later than the
-    first test event. Leave-last-out: the same within each user; across users, and in splits that pay no heed
-    to time, later training events are no more than noted.
+    first test event. Leave-last-out and cold users: the same within each user, cold items: within each item; across
+    them, and in splits that pay no heed to time, later training events are no more than noted.
     """
     if graph.time is None:
         return [], []
     of_all = _too_late(graph.time, part, np.zeros(graph.num_edges, dtype=np.int64))
     if kind == "by-time":
         return _real([_finding(FUTURE_EVENTS, graph, of_all, part)]), []
-    of_user = _too_late(graph.time, part, graph.edges[0]) & (kind == "leave-last-out")
-    notes = of_all & ~of_user & (part == TRAIN)
-    leaks = _real([_finding(FUTURE_EVENTS, graph, of_user, part)])
+    of_owner = np.zeros(graph.num_edges, dtype=bool)
+    if kind in ("leave-last-out", "cold-users", "cold-items"):
+        of_owner = _too_late(graph.time, part, graph.edges[int(kind == "cold-items")])
+    notes = of_all & ~of_owner & (part == TRAIN)
+    leaks = _real([_finding(FUTURE_EVENTS, graph, of_owner, part)])
     return leaks, _real([_finding(LATER_EVENTS, graph, notes, part)])
 
 

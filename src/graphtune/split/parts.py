@@ -16,8 +16,9 @@ from graphtune.split.keys import PARTS, TEST, TRAIN, UNUSED, VALID
 RATIOS = (7.0, 2.0, 1.0)
 PUBLIC = "public"
 ORDERED = ("by-time", "leave-last-out")
+COLD = ("cold-users", "cold-items")
 KINDS = {
-    "edge": ("edges", "triples", "by-user", *ORDERED, PUBLIC),
+    "edge": ("edges", "triples", "by-user", *ORDERED, *COLD, PUBLIC),
     "node": ("nodes", "inductive", PUBLIC),
 }
 
@@ -29,8 +30,8 @@ class Split:
     Attributes:
         graph: the whole graph.
         unit: what is divided, "edge" or "node".
-        kind: how. Edges: "edges", "triples", "by-user", "by-time" or "leave-last-out". Nodes: "nodes" or
-            "inductive". Both: "public", a published split.
+        kind: how. Edges: "edges", "triples", "by-user", "by-time", "leave-last-out", "cold-users" or "cold-items".
+            Nodes: "nodes" or "inductive". Both: "public", a published split.
         part: [E] or [N] uint8: TRAIN 0, VALID 1, TEST 2, UNUSED 3 (in no part, for example a node without
             label).
         edge_part: [E] uint8, for nodes that are unseen in training ("inductive"): the part with which each
