@@ -1,5 +1,6 @@
 """Trained models, made to fit what comes after training."""
 
 from graphtune.adapt.induct import Extended, NewNodes, add_nodes
+from graphtune.adapt.update import Updated, Updating, update
 
-__all__ = ["Extended", "NewNodes", "add_nodes"]
+__all__ = ["Extended", "NewNodes", "Updated", "Updating", "add_nodes", "update"]
