@@ -14,7 +14,7 @@ from torch import Tensor
 
 from graphtune.adapt.enlarge import WHO, Enlarged
 from graphtune.adapt.hints import hints_of, mean_hints, two_sided
-from graphtune.adapt.rowmap import RowMap, fit_rows
+from graphtune.adapt.rowmap import RowMap, fit_rows, regress_rows
 from graphtune.adapt.solve import solved_hints
 from graphtune.check import bad, one_of
 from graphtune.graph import Graph
@@ -89,9 +89,7 @@ def _feature_map(bigger: Model, old: np.ndarray) -> RowMap:
     old = old[has_features(bigger.graph)[old]]
     old = old[np.linspace(0, len(old) - 1, min(len(old), FITTED)).astype(np.int64)]
     tables = _rows_of(list(bigger.table_parameters().values()), old)
-    features = _features(bigger.graph, old)
-    widths = [table.shape[1] for table in tables]
-    return fit_rows(features, np.concatenate(tables, axis=1), features.shape[1] + sum(widths), widths)
+    return regress_rows(_features(bigger.graph, old), np.concatenate(tables, axis=1))
 
 
 def _features(graph: Graph, nodes: np.ndarray) -> np.ndarray:

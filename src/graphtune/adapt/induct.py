@@ -55,7 +55,7 @@ class NewNodes:
         return sum(one == kind for one in self.kinds)
 
     def __str__(self) -> str:
-        parts = list(self._counts())
+        parts = list(self.counts())
         if self.featured:
             parts.append(f"{len(self.featured):,} of them without a way to a known node, set by their features")
         if self.untold:
@@ -67,7 +67,7 @@ class NewNodes:
             parts.append(f"{self.known:,} known or repeated edges left out")
         return "; ".join(parts)
 
-    def _counts(self) -> Iterator[str]:
+    def counts(self) -> Iterator[str]:
         """How many there are of each kind, and with how many edges."""
         for kind in dict.fromkeys(self.kinds):
             edges = [count for count, one in zip(self.edges, self.kinds) if one == kind]

@@ -68,7 +68,9 @@ def update_directory(options: UpdateOptions, talk: Talk) -> dict[str, Any]:
         seconds = round(time.monotonic() - begun, 1)
         result = {
             "model": type(found.result.model.recipe).__name__,
-            "report": str(found.news.report),
+            "of_kind": {kind: found.news.report.count(kind) for kind in ("user", "item")},
+            "report": "; ".join(found.news.report.counts()),
+            "known": found.news.report.known,
             "events": found.news.counts(),
             "scores": told(found),
             **outcome(found.result),
@@ -77,7 +79,7 @@ def update_directory(options: UpdateOptions, talk: Talk) -> dict[str, Any]:
             "command": "update",
             "options": asdict(options),
             "before": stored.record.notes,
-            "start": f"{options.directory}: {found.news.report}",
+            "start": f"{options.directory}, and {result['report'] or 'no new users or items'}",
             "scores": result["scores"],
             "outcome": outcome(found.result),
             "seconds": seconds,
@@ -99,6 +101,7 @@ def show_update(result: dict[str, Any]) -> None:
         f"{result['model']}: {count['learned']:,} new events learned, {count['valid']:,} to stop by, "
         f"{count['test']:,} to judge on",
         *([result["report"]] if result["report"] else []),
+        *([f"{result['known']:,} known or repeated events left out"] if result["known"] else []),
     )
     for when, scores in result["scores"].items():
         rows = [
