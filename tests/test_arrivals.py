@@ -1,4 +1,4 @@
-"""Messages that reach no node over an edge that came later than it."""
+"""Graphs that have grown: a node is what was made of it on the day it came."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import graphtune as gt
 from graphtune import add_nodes
-from graphtune.models.arrivals import Size, heard, size_of
+from graphtune.models.arrivals import Size, days, size_of
 from graphtune.testing import snapshot
 from test_adapt import events, plain, trained
 
@@ -22,46 +22,44 @@ def log(users, items, pairs, **fields):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10**6), st.booleans())
-def test_neighbours_are_those_of_edges_that_came_no_later(seed, weighed):
+@given(st.integers(0, 10**6))
+def test_days(seed):
     rng = np.random.default_rng(seed)
     sizes = np.cumsum(rng.integers(1, 4, (3, 2)), axis=0)  # users and items after each growth
     ends = np.concatenate([rng.integers(0, size, (5, 2)) for size in sizes])
     users, items = sizes[-1]
-    weight = rng.random(15).astype(np.float32) + 0.1 if weighed else None
-    graph = log(range(users), range(items), ends, weight=weight)
+    graph = log(range(users), range(items), ends)
     before = [Size((int(u), int(i)), 5 * (n + 1)) for n, (u, i) in enumerate(sizes[:-1])]
-    when = [sum(node >= size.nodes[0] for size in before) for node in range(users)]
-    when += [sum(node >= size.nodes[1] for size in before) for node in range(items)]
-    near = heard(graph, before)
-    for node in range(graph.num_nodes):
-        expected = []
-        for number, (u, v) in enumerate(graph.edges.T.tolist()):
-            if node in (u, v) and number // 5 <= when[node]:
-                expected.append((u + v - node, 1.0 if weight is None else float(weight[number])))
-        own = slice(near.indptr[node], near.indptr[node + 1])
-        values = [1.0] * (own.stop - own.start) if weight is None else near.weight[own].tolist()
-        assert sorted(zip(near.indices[own].tolist(), values)) == sorted(expected)
+    came, graphs = days(graph, before)
+    expected = [sum(node >= size.nodes[0] for size in before) for node in range(users)]
+    expected += [sum(node >= size.nodes[1] for size in before) for node in range(items)]
+    assert came.tolist() == expected
+    for number, then in enumerate(graphs):
+        assert then.ids == graph.ids
+        assert then.edges.tolist() == graph.edges[:, : 5 * (number + 1)].tolist()
+        assert (came[then.edges] <= number).all()
 
 
-def test_a_new_user_is_what_the_layers_say():
-    """The mean over layers of its own row and of sums of its items' rows, by hand."""
+def test_a_node_is_what_the_graph_of_its_day_makes_of_it():
+    """The mean of powers of dense normalised matrices of three days, each written out."""
     graph, more = events()
-    model = trained(gt.LightGCN(dim=4, layers=2), graph)
-    found = add_nodes(model, more)
-    bigger, ids = found.model, found.model.ids
-    own = bigger.table_parameters()["encoder.table.weight"].detach().double().numpy()
-    user = int(ids.index([100], "user")[0])
-    degree = np.bincount(graph.edges.ravel(), minlength=graph.num_nodes).astype(float)
-    adjacency = np.zeros((graph.num_nodes, graph.num_nodes))
-    np.add.at(adjacency, (graph.edges[0], graph.edges[1]), 1)
-    adjacency += adjacency.T
-    scale = np.divide(1, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0)
-    table = model.encoder.table.weight.detach().double().numpy()
-    layers = [table, (scale[:, None] * adjacency * scale) @ table]
-    item = int(graph.ids.index([2], "item")[0])  # the one item that user 100 took; its degree stays the old one
-    heard_of = [layer[item] * scale[item] for layer in layers]
-    np.testing.assert_allclose(bigger.encode([100], kind="user")[0], (own[user] + sum(heard_of)) / 3, rtol=1e-5)
+    third = log([100, 200, 3], [50, 60, 2], [(0, 1), (1, 0), (2, 1), (1, 2), (2, 2)])
+    once = add_nodes(trained(gt.LightGCN(dim=4, layers=2), graph), more).model
+    model = add_nodes(once, third).model
+    size, rows = model.graph.num_nodes, model.encoder.table.weight.detach().double().numpy()
+    came = np.zeros(size, dtype=int)
+    came[model.ids.index([100], "user")] = came[model.ids.index([50], "item")] = 1
+    came[model.ids.index([200], "user")] = came[model.ids.index([60], "item")] = 2
+    expected = np.empty_like(rows)
+    for day, count in enumerate((graph.num_edges, once.graph.num_edges, model.graph.num_edges)):
+        adjacency = np.zeros((size, size))
+        np.add.at(adjacency, tuple(model.graph.edges[:, :count]), 1)
+        adjacency += adjacency.T
+        degree = adjacency.sum(1)
+        scale = np.divide(1, np.sqrt(degree), out=np.zeros(size), where=degree > 0)
+        matrix = scale[:, None] * adjacency * scale
+        expected[came == day] = ((rows + matrix @ rows + matrix @ matrix @ rows) / 3)[came == day]
+    np.testing.assert_allclose(model.encode(), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lightgcn", "gcn", "sage", "gat", "features"])
@@ -101,14 +99,16 @@ def test_embeddings_stay_however_often_nodes_join(name, tmp_path):
 
 
 def test_gradients_of_a_model_that_has_grown():
-    """Its matrix is not symmetric: held to those of dense products."""
+    """Held to those of dense products."""
     graph, more = events()
     model = add_nodes(trained(gt.LightGCN(dim=3), graph), more).model
     model.train()
     weight, goal = model.encoder.table.weight, torch.randn(model.graph.num_nodes, 3, generator=torch.manual_seed(0))
     (model.encoder() * goal).sum().backward()
-    matrix, dense = model.encoder.matrix.to_dense(), weight.detach().clone().requires_grad_()
-    powers = [torch.linalg.matrix_power(matrix, k) for k in range(4)]
-    (sum(power @ dense for power in powers) / 4 * goal).sum().backward()
-    assert not torch.equal(matrix, matrix.T)
+    dense, came = weight.detach().clone().requires_grad_(), model.encoder.came[:, None]
+    first, last = (
+        sum(torch.linalg.matrix_power(matrix.to_dense(), k) @ dense for k in range(4)) / 4
+        for matrix in (model.encoder.matrix_0, model.encoder.matrix)
+    )
+    (torch.where(came == 0, first, last) * goal).sum().backward()
     torch.testing.assert_close(weight.grad, dense.grad)

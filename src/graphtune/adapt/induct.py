@@ -103,8 +103,8 @@ def add_nodes(
     A new node starts at what its edges say: the mean of the queries that it should answer, such as h + r of TransE, is
     mapped to a row as those of the model are mapped to theirs best (see `fit_rows`). Nodes that are joined to new ones
     alone follow in rounds outwards; one to which no edge leads gets what a ridge regression makes of its features, or
-    the mean row where there are none. Where LightGCN, GCN, GraphSAGE or GAT pass messages, new nodes hear old ones and
-    not the other way round, so embeddings of old nodes stay, too (of the last three but for the rounding of products
+    the mean row where there are none. LightGCN, GCN, GraphSAGE and GAT make of each node what they make of it in the
+    graph of the day it came, so embeddings of old nodes stay, too (of the last three but for the rounding of products
     of matrices); those of other encoders change with their new edges, while all weights stay. An encoder without a
     table of nodes needs no more than the features of the new ones.
 

@@ -1,6 +1,7 @@
-"""What nodes of a graph that has grown hear of: the edges that came no later than they did.
+"""The days of a graph that has grown: which nodes came when, and what the graph was like then.
 
-So whatever joins later, the embeddings of earlier nodes keep their bits. Axes: N nodes, M entries of a list.
+An encoder that holds to them makes of each node what it made on the day the node came, so whatever joins later, the
+embeddings of earlier nodes keep their bits. Axes: N nodes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphtune.graph import CSR, Graph
+from graphtune.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -30,28 +31,19 @@ def size_of(graph: Graph) -> Size:
     return Size(tuple(len(block) for block in graph.ids.blocks), graph.num_edges)
 
 
-def heard(graph: Graph, before: Sequence[Size]) -> CSR:
-    """The neighbours of each node, in both directions, over the edges that came with it or earlier.
+def days(graph: Graph, before: Sequence[Size]) -> tuple[np.ndarray, list[Graph]]:
+    """[N] the day on which each node came, 0 for those that were there first; and for each day but the last all nodes
+    with the edges that were there by then.
 
     Args:
         graph: as it is now.
         before: its sizes before each time that it grew, the first one first.
     """
-    when = np.concatenate([_when(len(block), [s.nodes[k] for s in before]) for k, block in enumerate(graph.ids.blocks)])
-    edge = _when(graph.num_edges, [size.edges for size in before])
-    lists = [graph.take_edges(edge <= time).adjacency("both") for time in range(len(before) + 1)]
-    degree = np.stack([each.degree for each in lists])[when, np.arange(len(when))]
-    indptr = np.concatenate([[0], np.cumsum(degree)])
-    indices = np.empty(indptr[-1], dtype=lists[0].indices.dtype)
-    weight = None if graph.weight is None else np.empty(indptr[-1], dtype=np.float32)
-    for time, each in enumerate(lists):
-        to, mine = np.repeat(when == time, degree), np.repeat(when == time, each.degree)
-        indices[to] = each.indices[mine]
-        if weight is not None and each.weight is not None:
-            weight[to] = each.weight[mine]
-    return CSR(indptr, indices, weight)
+    blocks = enumerate(graph.ids.blocks)
+    came = np.concatenate([_day(len(block), [size.nodes[kind] for size in before]) for kind, block in blocks])
+    return came, [graph.take_edges(np.arange(graph.num_edges) < size.edges) for size in before]
 
 
-def _when(count: int, ends: Sequence[int]) -> np.ndarray:
-    """[count] how often there were so many already that each stands behind them."""
+def _day(count: int, ends: Sequence[int]) -> np.ndarray:
+    """[count] how many of the ends each number is not below."""
     return np.searchsorted(np.asarray(ends, dtype=np.int64), np.arange(count), side="right")

@@ -44,8 +44,7 @@ class Encoder(nn.Module, ABC):
         in_kernels: whether the fused steps know it: rows of a table `weight` and nothing more.
         reads_rows: whether the embeddings of some nodes read the rows of these alone.
         adapter_width: of the adapters behind the layers; 0 without.
-        grown: the sizes of the graph before each time that nodes joined it (see `hold`); none where messages pass over
-            all edges.
+        grown: the sizes of the graph before each time that nodes joined it, which it holds to (see `hold`).
     """
 
     dim: int
@@ -72,12 +71,12 @@ class Encoder(nn.Module, ABC):
         """While training, see the graph as the view has it in this step, until the next call."""
 
     def hold(self, graph: Graph, before: Sequence[Size]) -> None:
-        """Pass messages to each node only over edges that came no later than the node, so that nodes that join change
-        no embedding of earlier ones. Nothing to do where no messages pass.
+        """Make of each node what is made of it in the graph of the day it came, so that nodes that join change no
+        embedding of earlier ones. Nothing to do where no messages pass.
 
         Args:
             graph: of the model.
-            before: its sizes before each time that it grew; none to pass messages over all edges.
+            before: its sizes before each time that it grew.
         """
 
     @torch.no_grad()
@@ -538,8 +537,8 @@ class Model(nn.Module):
         return list(zip(self.ids.values(candidates[best]), scores[best].tolist()))
 
     def copy(self, recipe: Recipe | ClosedForm | None = None) -> Model:
-        """An independent copy over the same graph; with a `recipe`, as that one builds it. It is not calibrated and
-        passes messages over all edges, as copies are made to be trained."""
+        """An independent copy over the same graph; with a `recipe`, as that one builds it. It is not calibrated, and
+        sees the graph as it is now, as copies are made to be trained."""
         twin = (recipe or self.recipe).build(self.graph).to(self.device)
         for name, head in self.heads.items():
             twin.add_head(name, head.spec)  # type: ignore[arg-type]

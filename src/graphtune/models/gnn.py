@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from graphtune.check import bad, chance
 from graphtune.config import TrainConfig
-from graphtune.graph import CSR, Graph
+from graphtune.graph import Graph
 from graphtune.models.adapters import Adapter
-from graphtune.models.arrivals import Size, heard
+from graphtune.models.arrivals import Size, days
 from graphtune.models.base import Encoder, Model, Scorer, check_recipe
 from graphtune.models.lookup import Dot, Lookup, Projected
 from graphtune.models.propagation import (
@@ -57,6 +57,7 @@ class GNN(Encoder):
     edge_index: Tensor
     edge_weight: Tensor
     features: Tensor
+    came: Tensor
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class GNN(Encoder):
     ):
         super().__init__()
         self.num_nodes, self.dim, self.dropout, self.normalise = graph.num_nodes, dim, dropout, normalise
-        for name, value in self._paths(graph.adjacency("both")).items():
+        for name, value in self._paths(graph).items():
             self.register_buffer(name, value, persistent=False)
         self.view = View()
         self.paths: EdgeView | None = None
@@ -92,7 +93,15 @@ class GNN(Encoder):
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         seen, features = (self.seen, self.seen_features) if self.training else (None, None)
         x = self.table() if self.table is not None else self.features if features is None else features
-        edges = self.edges if seen is None else seen
+        z = self._layers(x, self.edges if seen is None else seen)
+        for day in range(len(self.grown)):
+            names = ("edge_index", "edge_weight") if self.normalise else ("edge_index",)
+            edges = tuple(self.get_buffer(f"{name}_{day}") for name in names)
+            z = torch.where((self.came == day)[:, None], self._layers(x, edges), z)
+        return z if nodes is None else F.embedding(nodes, z)
+
+    def _layers(self, x: Tensor, edges: tuple[Tensor, ...]) -> Tensor:
+        """[N, D] of inputs of all nodes, with messages over these edges."""
         for number, convolution in enumerate(self.convolutions):
             if number:
                 x = F.relu(x)
@@ -101,7 +110,7 @@ class GNN(Encoder):
                 x = convolution(x, *edges)
             if self.adapter_width:
                 x = convolution.get_submodule("adapter")(x)
-        return x if nodes is None else F.embedding(nodes, x)
+        return x
 
     @property
     def edges(self) -> tuple[Tensor, ...]:
@@ -109,20 +118,20 @@ class GNN(Encoder):
         return (self.edge_index, self.edge_weight) if self.normalise else (self.edge_index,)
 
     def hold(self, graph: Graph, before: Sequence[Size]) -> None:
-        self.grown = tuple(before)
-        for name, value in self._paths(heard(graph, before)).items():
-            setattr(self, name, value.to(self.edge_index.device))
+        """Features are on the scale that they had first."""
+        came, graphs = days(graph, before)
+        self.grown, device = tuple(before), self.edge_index.device
+        self.register_buffer("came", torch.from_numpy(came).to(device), persistent=False)
+        for day, then in enumerate(graphs):
+            for name, value in self._paths(then).items():
+                self.register_buffer(f"{name}_{day}", value.to(device), persistent=False)
         if self.table is None:
-            first = np.concatenate(
-                [np.arange(len(block)) < before[0].nodes[kind] for kind, block in enumerate(graph.ids.blocks)]
-            )
-            features = prepare_features(graph.features, first)
             sparse = self.features.layout == torch.sparse_csr
-            self.features = _to_tensor(features, sparse).to(self.features.device)
+            self.features = _to_tensor(prepare_features(graph.features, came == 0), sparse).to(device)
 
-    def _paths(self, near: CSR) -> dict[str, Tensor]:
+    def _paths(self, graph: Graph) -> dict[str, Tensor]:
         """What messages pass over: edge_index, and its weights where they are normalised."""
-        edge_index = _into_each(near)
+        edge_index = _both_directions(graph)
         if not self.normalise:
             return {"edge_index": edge_index}
         edge_index = with_self_loops(edge_index, self.num_nodes)
@@ -336,10 +345,11 @@ def _check(recipe: Any) -> None:
     chance("dropout", type(recipe).__name__, recipe.dropout)
 
 
-def _into_each(near: CSR) -> Tensor:
+def _both_directions(graph: Graph) -> Tensor:
     """[2, M] int64 edges into each node, node after node."""
-    target = np.repeat(np.arange(len(near.degree)), near.degree)
-    return torch.from_numpy(np.stack([near.indices, target]).astype(np.int64))
+    csr = graph.adjacency("both")
+    target = np.repeat(np.arange(graph.num_nodes), csr.degree)
+    return torch.from_numpy(np.stack([csr.indices, target]).astype(np.int64))
 
 
 def _model(

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,7 +13,7 @@ from torch.nn import functional as F
 from graphtune.check import integer, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.arrivals import Size, heard
+from graphtune.models.arrivals import Size, days
 from graphtune.models.base import Encoder, Model, check_recipe
 from graphtune.models.bprmf import pair_pretraining
 from graphtune.models.lookup import Dot, Lookup
@@ -23,7 +21,6 @@ from graphtune.models.propagation import (
     SymmetricProduct,
     normalised,
     normalised_adjacency,
-    scaled,
     to_torch_csr,
     torch_csr,
     with_values,
@@ -43,6 +40,7 @@ class Propagation(Encoder):
     """
 
     matrix: Tensor
+    came: Tensor
 
     def __init__(self, graph: Graph, dim: int, layers: int, seed: int = 0):
         super().__init__()
@@ -55,22 +53,27 @@ class Propagation(Encoder):
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         matrix = self.matrix if self.seen is None or not self.training else self.seen
-        product = torch.matmul if self.grown and self.training else SymmetricProduct.apply
-        x = total = self.table()
-        for _ in range(self.layers):
-            x = product(matrix, x)
-            total = total + x
-        total = total / (self.layers + 1)
+        total = self._mean(matrix)
+        for day in range(len(self.grown)):
+            came = (self.came == day)[:, None]
+            total = torch.where(came, self._mean(self.get_buffer(f"matrix_{day}")), total)
         return total if nodes is None else F.embedding(nodes, total)
 
+    def _mean(self, matrix: Tensor) -> Tensor:
+        """[N, D] the mean of all layers over a matrix."""
+        x = total = self.table()
+        for _ in range(self.layers):
+            x = SymmetricProduct.apply(matrix, x)
+            total = total + x
+        return total / (self.layers + 1)
+
     def hold(self, graph: Graph, before: Sequence[Size]) -> None:
-        """The matrix is then not symmetric: D of a node is what it hears."""
-        near, self.grown = heard(graph, before), tuple(before)
-        values = np.ones(len(near.indices), dtype=np.float32) if near.weight is None else near.weight
-        matrix = sp.csr_array((values, near.indices, near.indptr), shape=(self.num_nodes, self.num_nodes), copy=True)
-        matrix.sum_duplicates()
-        self.matrix = to_torch_csr(scaled(matrix)).to(self.matrix.device)
-        self.frame = self.matrix
+        came, graphs = days(graph, before)
+        self.grown = tuple(before)
+        self.register_buffer("came", torch.from_numpy(came).to(self.matrix.device), persistent=False)
+        for day, then in enumerate(graphs):
+            matrix = to_torch_csr(normalised_adjacency(then)).to(self.matrix.device)
+            self.register_buffer(f"matrix_{day}", matrix, persistent=False)
 
     def begin_view(self, view: View, graph: Graph) -> None:
         """Of a view that only drops edges, the entries that stay are scaled by 1 / (1 - share), so that products keep

@@ -37,11 +37,7 @@ def sparse_in_float32(x: Tensor) -> AbstractContextManager[Any]:
 
 def normalised_adjacency(graph: Graph) -> sp.csr_array:
     """D^-1/2 A D^-1/2 of the graph with both directions of each edge, [N, N] float32; isolated nodes have zero rows."""
-    return scaled(graph.sparse("both"))
-
-
-def scaled(adjacency: sp.csr_array) -> sp.csr_array:
-    """[N, N] float32 D^-1/2 A D^-1/2, D the sums of the rows of A; zero rows stay."""
+    adjacency = graph.sparse("both")
     degree = np.asarray(adjacency.sum(axis=1)).ravel()
     inverse = np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0)
     scale = sp.diags_array(inverse)
