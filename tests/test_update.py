@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import graphtune as gt
-from graphtune.adapt.update import Updating, read_news, told, update, usual_update
+from graphtune.adapt.update import Updating, _Task, read_news, told, update, usual_update
 from graphtune.sampling import EdgeSampler, Negatives, Replay
 from graphtune.split import TEST, TRAIN, UNUSED, VALID
 from graphtune.testing import snapshot
@@ -34,7 +34,7 @@ def today(timed=True):
 
 
 def trained(name, timed=True):
-    graph, split = yesterday(timed)
+    _, split = yesterday(timed)
     config = replace(RECIPES[name].training(), epochs=4, batch_size=32, eval_every=2)
     return gt.pretrain(RECIPES[name], split, config, run=QUIET).model, split
 
@@ -155,7 +155,7 @@ def test_replay_gives_every_new_edge_and_some_old_ones():
         batches = list(sampler.batches(epoch))
         assert len(batches) == sampler.num_batches == 4
         pairs = np.concatenate([np.stack([b.source, b.target]) for b in batches], axis=1)
-        numbers = [int(np.flatnonzero((graph.edges.T == pair).all(1))[0]) for pair in pairs.T]
+        numbers = [int(np.flatnonzero((pair == graph.edges.T).all(1))[0]) for pair in pairs.T]
         assert sorted(n for n in numbers if n >= 100) == list(range(100, 120))
         old = [n for n in numbers if n < 100]
         assert len(old) == len(set(old)) == 30
@@ -170,8 +170,6 @@ def test_replay_gives_every_new_edge_and_some_old_ones():
 
 def test_new_events_weigh_more():
     model, split = trained("bprmf", timed=False)
-    from graphtune.adapt.update import _Task
-
     news = read_news(model, split, today(False), Updating())
     config = usual_update(model)
     sampler = _Task(news, Updating(weight=3.0)).training(news.start, config).sampler
@@ -187,7 +185,7 @@ def test_a_model_that_learned_all_has_nothing_earlier_to_judge():
 
 
 def test_a_closed_form_is_solved_anew():
-    graph, split = yesterday(False)
+    _, split = yesterday(False)
     model = gt.pretrain(gt.NetMF(dim=4), split, run=QUIET).model
     found = update(model, split, today(False), run=QUIET)
     whole = gt.pretrain(gt.NetMF(dim=4), found.news.later, run=QUIET).model
@@ -205,7 +203,7 @@ def test_a_split_by_time_stays_one_that_passes_its_audit():
 def test_refusals():
     model, split = trained("bprmf", timed=False)
     graph = split.graph
-    with pytest.raises(gt.ArgumentError, match="`events` of update must be such that one is new. Got '120 events"):
+    with pytest.raises(gt.ArgumentError, match=r"`events` of update must be such that one is new\. Got '120 events"):
         update(model, split, graph)
     held = graph.take_edges(split.part == TEST)
     with pytest.raises(gt.ArgumentError, match="such that one is new"):
@@ -215,8 +213,8 @@ def test_refusals():
         update(model, split, one, Updating(valid=0.0, test=0.6))
     with pytest.raises(gt.ArgumentError, match="of events of users and items"):
         update(gt.DeepWalk(dim=4).build(gt.Graph(np.array([[0], [1]]), gt.NodeIds.range(2))), None, one)
+    walks = gt.DeepWalk(dim=4, walks_per_node=1).build(split.train)
     with pytest.raises(gt.ArgumentError, match="`replay` of Updating must be left out: the recipe draws no edges"):
-        walks = gt.DeepWalk(dim=4, walks_per_node=1).build(split.train)
         update(walks, split, today(False), Updating(replay=1.0), gt.TrainConfig(epochs=1), QUIET)
     with pytest.raises(gt.ArgumentError, match="`test` of Updating"):
         Updating(valid=0.5, test=0.5)

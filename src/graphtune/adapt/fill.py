@@ -55,7 +55,9 @@ def fill_rows(model: Model, bigger: Model, found: Enlarged, rows: str = "mean") 
     hints, apart = hints_of(graph.take_edges(found.added), model.scorer), two_sided(graph, model.scorer)
     hints = hints.take((rounds[hints.owner] > 0) & (rounds[hints.other] == rounds[hints.owner] - 1))
     counts = np.bincount(hints.owner, minlength=len(new))
-    maps = {int(kind): _row_map(model, int(kind), counts[new & (kinds == kind)], rows) for kind in np.unique(kinds[new])}
+    maps = {
+        int(kind): _row_map(model, int(kind), counts[new & (kinds == kind)], rows) for kind in np.unique(kinds[new])
+    }
     for number in range(1, int(rounds.max()) + 1):
         frozen, some = bigger.frozen(), hints.take(rounds[hints.owner] == number)
         if rows == "solve":

@@ -13,7 +13,7 @@ from graphtune.adapt.hints import Hints
 from graphtune.models.base import Frozen
 
 UNOBSERVED = 0.01
-RIDGE = 100.0
+RIDGE = 1000.0
 AT_ONCE = 1024  # nodes whose systems of equations are held together
 
 
@@ -25,8 +25,8 @@ def solve_rows(
     unobserved: float = UNOBSERVED,
     ridge: float = RIDGE,
 ) -> np.ndarray:
-    """[n, D] float64 x that minimise, for each node, sum over its own keys y of w (1 - x y)^2 + unobserved * sum over all
-    keys of (x y)^2 + ridge * s |x|^2, with s the mean square of a number of the keys.
+    """[n, D] float64 x that minimise for each node the sum over its own keys y of w (1 - x y)^2, and over all keys of
+    unobserved (x y)^2, and ridge * s |x|^2, with s the mean square of a number of the keys.
 
     x = (unobserved Y'Y + Y_u' W Y_u + ridge s I)^-1 Y_u' w: half a step of alternating least squares for implicit
     feedback (Hu et al., 2008), whose confidence of 1 + alpha beside 1 is w = alpha * unobserved. The larger the ridge,

@@ -189,8 +189,8 @@ def _parts(whole: Enlarged, old: np.ndarray, how: Updating, seed: int) -> np.nda
         order = fresh[np.argsort(first[fresh], kind="stable")]
     test, valid = round(how.test * len(order)), round(how.valid * len(order))
     ends = len(order) - test - valid, len(order) - test
-    for number, which in zip((TRAIN, VALID, TEST), np.split(order, ends)):
-        part_of[which] = number
+    for name, which in zip((TRAIN, VALID, TEST), np.split(order, ends)):
+        part_of[which] = name
     return np.concatenate([old, part_of[group[before:]]])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -102,7 +103,7 @@ def show_extension(result: dict[str, Any]) -> None:
 
 def _next(out: Path, report: NewNodes) -> str:
     """What to ask of a new node; of a user, what to recommend."""
-    first, kind = report.ids[0], report.kinds[0]
+    first, kind = shlex.quote(str(report.ids[0])), report.kinds[0]
     if kind == "user":
         return f"graphtune recommend {out} {first}"
     return f"graphtune neighbors {out} {first}" + (f" --kind {kind}" if kind != NODE else "")
@@ -121,9 +122,7 @@ def of_kind(data: DataOptions, graph: Graph, who: str) -> DataOptions:
     return replace(data, triples=True)
 
 
-def _extended(
-    stored: Stored, facts: Graph, settings: Settings, run: Run, rows: str
-) -> tuple[Extended, Record]:
+def _extended(stored: Stored, facts: Graph, settings: Settings, run: Run, rows: str) -> tuple[Extended, Record]:
     """The model over the larger graph, and what to save beside it: scores were of the smaller one."""
     model, record = stored.model, stored.record
     config = replace(usual_training(model), **settings.of(TrainConfig))

@@ -105,7 +105,8 @@ def show_update(result: dict[str, Any]) -> None:
     )
     for when, scores in result["scores"].items():
         rows = [
-            [name, f"{one['before']:.4f}", f"{one['after']:.4f}", f"{one['change']:+.4f}"] for name, one in scores.items()
+            [name, f"{one['before']:.4f}", f"{one['after']:.4f}", f"{one['change']:+.4f}"]
+            for name, one in scores.items()
         ]
         lines("")
         table(f"Held-out {TITLES[when]}", ("metric", "before", "after", "change"), rows)
