@@ -13,6 +13,7 @@ from graphtune import add_nodes
 from graphtune.adapt.fill import rounds_from
 from graphtune.adapt.hints import hints_of, mean_hints, two_sided
 from graphtune.adapt.rowmap import fit_rows
+from graphtune.models.arrivals import size_of
 from graphtune.testing import snapshot
 from test_enlarge import facts
 from test_split_entities import knowledge, named
@@ -295,7 +296,9 @@ def test_a_model_of_features_needs_the_new_features_only():
     found = add_nodes(model, given)
     whole = trained(gt.GCN(dim=4, hidden=4), found.model.graph)
     whole.load_state_dict(model.state_dict())
+    whole.encoder.hold(found.model.graph, [size_of(model.graph)])
     np.testing.assert_array_equal(found.model.encode(), whole.encode())
+    np.testing.assert_allclose(found.model.encode(range(24)), model.encode(), rtol=1e-4, atol=1e-6)
     assert found.report.ids == (90, 91)
     with pytest.raises(gt.ArgumentError, match="with features"):
         add_nodes(model, more)

@@ -98,3 +98,29 @@ def test_extend_refuses(place: Path, tmp_path: Path) -> None:
     assert "It holds a model" in run("extend", "facts", "new.tsv", "--out", "facts").error
     assert "Did you mean 'epochs'" in run("extend", "facts", "new.tsv", *out, "--set", "epoch=2").error
     assert not (tmp_path / "x").exists()
+
+
+def test_extend_a_log_of_events(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "day.csv").write_text("user,item,time\n77,88,9000\n77,3,9001\n78,88,9002\n5,88,9003\n5,4,9004\n")
+    done("embed", "log.csv", "--events", "user,item,time", "--model", "lightgcn", "--out", tmp_path / "lg", *QUICK)
+    out = tmp_path / "more"
+    shown = done("extend", tmp_path / "lg", tmp_path / "day.csv", "--events", "user,item,time", "--out", out).out
+    assert "LightGCN: 2 new users, 1 to 2 events each; 1 new items, 3 events each" in shown
+    assert f"graphtune recommend {out} 77" in shown
+    small, big = graphtune.load(tmp_path / "lg"), graphtune.load(out)
+    for kind, block in zip(small.ids.kinds, small.ids.blocks):
+        names = block.to_pylist()
+        np.testing.assert_array_equal(big.encode(names, kind=kind), small.encode(names, kind=kind))
+    options = ("--events", "user,item,time", "--rows", "solve", "--json")
+    found = done("extend", "log", tmp_path / "day.csv", *options, "--out", tmp_path / "solved").json
+    assert found["of_kind"] == {"user": 2, "item": 1}
+    assert {"id": "88", "edges": 3, "kind": "item"} in [{**node, "id": str(node["id"])} for node in found["nodes"]]
+    refused = run("extend", tmp_path / "lg", tmp_path / "day.csv", *options, "--out", tmp_path / "no").error
+    assert "`rows` of add_nodes must be 'mean'" in refused
+
+
+def test_extend_a_log_divided_by_time(place: Path, tmp_path: Path) -> None:
+    done("embed", "log.csv", "--events", "user,item,time", "--by", "time", "--out", tmp_path / "lg", *QUICK)
+    found = ("--events", "user,item,time", "--out", tmp_path / "more", "--quiet")
+    done("extend", tmp_path / "lg", "tomorrow.csv", *found)
+    assert graphtune.open_directory(tmp_path / "more").record.split.kind == "updated"

@@ -17,7 +17,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "graphtune.adapt": ("Extended", "NewNodes", "add_nodes", "fuse"),
+    "graphtune.adapt": ("Extended", "NewNodes", "Updated", "Updating", "add_nodes", "fuse", "update"),
     "graphtune.answers": ("Explanation", "Filter", "Recommendations", "Recommender"),
     "graphtune.check": ("ArgumentError", "DataError", "GraphtuneError", "LeakError"),
     "graphtune.cleaning": ("Cleaning", "clean"),

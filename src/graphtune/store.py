@@ -40,6 +40,7 @@ from graphtune.files import (
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models import RECIPES, Calibration, HeadSpec, Model, ReadsFiles
+from graphtune.models.arrivals import Size
 from graphtune.models.fused import Fused, Fusion
 from graphtune.split import TRAIN, Split
 from graphtune.split.keys import PARTS
@@ -275,6 +276,7 @@ def _config(model: Model, record: Record, graph: Graph) -> dict[str, Any]:
         "recipe": {"name": type(model.recipe).__name__, "options": asdict(model.recipe)},  # type: ignore[call-overload]
         "heads": {name: asdict(head.spec) for name, head in model.heads.items()},  # type: ignore[call-overload]
         "adapter": model.encoder.adapter_width,
+        "grown": [asdict(size) for size in model.encoder.grown],
         "outputs": model.outputs,
         "calibration": None if model.calibration is None else asdict(model.calibration),
         "training": record.training,
@@ -361,6 +363,8 @@ def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequ
         model.add_head(name, HeadSpec(**spec))
     if config.get("adapter"):
         model.encoder.add_adapters(config["adapter"])
+    if config.get("grown"):
+        model.encoder.hold(model.graph, [Size(tuple(one["nodes"]), one["edges"]) for one in config["grown"]])
     model.outputs = config["outputs"]
     model.calibration = Calibration.of(config.get("calibration"))
     model.load_state_dict(load_file(str(path / "model.safetensors")))

@@ -51,7 +51,7 @@ class Enlarged:
         return np.arange(self.graph.num_edges) >= self.edges_before
 
 
-def enlarge(graph: Graph, facts: Graph) -> Enlarged:
+def enlarge(graph: Graph, facts: Graph, anything: bool = False) -> Enlarged:
     """The graph with what is new in the facts: nodes, behind those of their kind, and edges.
 
     Labels, targets and texts of new nodes are unknown; features are those that the facts give them. Side edges are
@@ -60,13 +60,14 @@ def enlarge(graph: Graph, facts: Graph) -> Enlarged:
     Args:
         graph: in memory.
         facts: with the same relations, or fewer; weights, times and features where the graph has them, and only there.
+        anything: whether facts may be about known nodes alone, or about new ones alone.
 
     Raises:
-        ArgumentError: a relation is unknown, an id does not fit, no node or every node is known, or one of the two has
-            something that the other lacks.
+        ArgumentError: a relation is unknown, an id does not fit, no node or every node is known (unless `anything`), or
+            one of the two has something that the other lacks.
     """
     _check_alike(graph, facts)
-    ids, rows, row_of = _joined_ids(graph.ids, facts.ids)
+    ids, rows, row_of = _joined_ids(graph.ids, facts.ids, anything)
     fields: dict[str, Any] = {"edges": np.concatenate([rows[graph.edges], row_of[facts.edges]], axis=1)}
     if graph.relation is not None:
         fields["relation"] = np.concatenate([graph.relation, _relations(graph, facts)])
@@ -111,7 +112,7 @@ def _relations(graph: Graph, facts: Graph) -> np.ndarray:
     return number[facts.relation]
 
 
-def _joined_ids(ours: NodeIds, theirs: NodeIds) -> tuple[NodeIds, np.ndarray, np.ndarray]:
+def _joined_ids(ours: NodeIds, theirs: NodeIds, anything: bool) -> tuple[NodeIds, np.ndarray, np.ndarray]:
     """The ids of both; [n] the row of each of ours, and [m] of each of theirs."""
     strange = [kind for kind in theirs.kinds if kind not in ours.kinds]
     if strange:
@@ -126,7 +127,8 @@ def _joined_ids(ours: NodeIds, theirs: NodeIds) -> tuple[NodeIds, np.ndarray, np
             at[at < 0] = -1 - np.arange(len(fresh))  # the first new one is -1, the next -2
             found[span.start : span.stop] = at
         blocks.append((block, fresh))
-    _check_overlap(ours, theirs, found)
+    if not anything:
+        _check_overlap(ours, theirs, found)
     return _placed(ours, theirs, found, blocks)
 
 

@@ -5,49 +5,105 @@ Axes: N nodes, n of those that a model has, F edges, D of all tables of the mode
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from graphtune.adapt.enlarge import Enlarged
+from graphtune.adapt.enlarge import WHO, Enlarged
 from graphtune.adapt.hints import hints_of, mean_hints, two_sided
-from graphtune.adapt.rowmap import RowMap, fit_rows
+from graphtune.adapt.rowmap import RowMap, fit_rows, regress_rows
+from graphtune.adapt.solve import solved_hints
+from graphtune.check import bad, one_of
+from graphtune.graph import Graph
 from graphtune.models.base import Model
+from graphtune.models.lookup import Dot, Lookup
 from graphtune.split.keys import rank_within, sort_within
 
+ROWS = ("mean", "solve")
 FITTED = 20_000  # nodes that a map is fitted to, at most
+WIDEST = 4096  # features of which rows are made
 
 
 @torch.no_grad()
-def fill_rows(model: Model, bigger: Model, found: Enlarged) -> np.ndarray:
+def fill_rows(model: Model, bigger: Model, found: Enlarged, rows: str = "mean") -> tuple[np.ndarray, np.ndarray]:
     """Set the rows of new nodes in all tables to what their edges say, in rounds outwards from those that were there.
 
     Args:
         model: that was trained.
         bigger: over the enlarged graph, with the same weights; changed in place.
         found: how the graph has grown.
+        rows: one of `ROWS`.
 
     Returns:
-        [N] bool, the new nodes to which no path leads; they get the mean row of their kind.
+        [N] bool, the new nodes to which no path leads and that have features, by which their rows are set; and [N]
+        bool, those without either, which get the mean row of their kind.
+
+    Raises:
+        ArgumentError: least squares for scores that are no products of rows.
     """
     graph, new, tables = found.graph, found.new, bigger.table_parameters()
+    if one_of("rows", WHO, rows, ROWS) == "solve" and not _has_products(model):
+        what = "'mean' for a model whose scores are not products of the rows of one table"
+        raise bad("rows", WHO, what, rows)
     rounds = rounds_from(graph.edges[:, found.added], new)
     if not tables:
-        return rounds < 0
+        return np.zeros_like(new), rounds < 0
     kinds = graph.ids.kinds_of(np.arange(len(new)))
     hints, apart = hints_of(graph.take_edges(found.added), model.scorer), two_sided(graph, model.scorer)
     hints = hints.take((rounds[hints.owner] > 0) & (rounds[hints.other] == rounds[hints.owner] - 1))
     counts = np.bincount(hints.owner, minlength=len(new))
-    maps = {int(kind): _row_map(model, int(kind), counts[new & (kinds == kind)]) for kind in np.unique(kinds[new])}
+    maps = {
+        int(kind): _row_map(model, int(kind), counts[new & (kinds == kind)], rows) for kind in np.unique(kinds[new])
+    }
     for number in range(1, int(rounds.max()) + 1):
-        told = mean_hints(bigger.frozen(), hints.take(rounds[hints.owner] == number), len(new), apart)
+        frozen, some = bigger.frozen(), hints.take(rounds[hints.owner] == number)
+        if rows == "solve":
+            told = solved_hints(frozen, some, kinds, found.rows)
+        else:
+            told = mean_hints(frozen, some, len(new), apart)
         for kind, row_map in maps.items():
             nodes = np.flatnonzero((rounds == number) & (kinds == kind))
             _put(tables, nodes, row_map(told[nodes]))
+    featured = (rounds < 0) & has_features(graph)
     for kind, row_map in maps.items():
-        nodes = np.flatnonzero((rounds < 0) & (kinds == kind))
+        nodes = np.flatnonzero((rounds < 0) & ~featured & (kinds == kind))
         _put(tables, nodes, np.tile(row_map.mean, (len(nodes), 1)))
-    return rounds < 0
+        nodes = np.flatnonzero(featured & (kinds == kind))
+        if len(nodes):
+            old = found.rows[kinds[found.rows] == kind]
+            _put(tables, nodes, _feature_map(bigger, old)(_features(graph, nodes)))
+    return featured, (rounds < 0) & ~featured
+
+
+def has_features(graph: Graph) -> np.ndarray:
+    """[N] bool, the nodes with a feature that is not 0; none where they have more than `WIDEST` features."""
+    features = graph.features
+    if features is None or features.shape[1] > WIDEST:
+        return np.zeros(graph.num_nodes, dtype=bool)
+    return np.asarray(abs(features).sum(axis=1)).ravel() > 0
+
+
+def _feature_map(bigger: Model, old: np.ndarray) -> RowMap:
+    """Ridge regression from features to the rows of old nodes of a kind."""
+    old = old[has_features(bigger.graph)[old]]
+    old = old[np.linspace(0, len(old) - 1, min(len(old), FITTED)).astype(np.int64)]
+    tables = _rows_of(list(bigger.table_parameters().values()), old)
+    return regress_rows(_features(bigger.graph, old), np.concatenate(tables, axis=1))
+
+
+def _features(graph: Graph, nodes: np.ndarray) -> np.ndarray:
+    """[n, F] float64."""
+    some: Any = graph.features
+    some = some[nodes]
+    return np.asarray(some.toarray() if sp.issparse(some) else some, dtype=np.float64)
+
+
+def _has_products(model: Model) -> bool:
+    """Whether a score is the product of two rows of one table."""
+    return isinstance(model.encoder, Lookup) and isinstance(model.scorer, Dot)
 
 
 def rounds_from(edges: np.ndarray, new: np.ndarray) -> np.ndarray:
@@ -60,7 +116,7 @@ def rounds_from(edges: np.ndarray, new: np.ndarray) -> np.ndarray:
     return rounds
 
 
-def _row_map(model: Model, kind: int, counts: np.ndarray) -> RowMap:
+def _row_map(model: Model, kind: int, counts: np.ndarray, rows: str) -> RowMap:
     """From what edges say of nodes of a kind to their rows, by the nodes that the model has.
 
     They are told as little as new ones are: each keeps as many hints, at random, as one of `counts` says. The mean of
@@ -76,7 +132,11 @@ def _row_map(model: Model, kind: int, counts: np.ndarray) -> RowMap:
     if counts.any():
         some = some.take(_few(some.owner, counts[counts > 0]))
     frozen = model.frozen()
-    told = mean_hints(frozen, some, graph.num_nodes, two_sided(graph, model.scorer))[owners]
+    if rows == "solve":
+        every = np.arange(graph.num_nodes)
+        told = solved_hints(frozen, some, graph.ids.kinds_of(every), every)[owners]
+    else:
+        told = mean_hints(frozen, some, graph.num_nodes, two_sided(graph, model.scorer))[owners]
     tables = _rows_of(list(model.table_parameters().values()), owners)
     return fit_rows(told, np.concatenate(tables, axis=1), frozen.key.shape[1], [t.shape[1] for t in tables])
 

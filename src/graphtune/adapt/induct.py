@@ -6,6 +6,7 @@ Axes: N nodes, n of those that were there, K numbers that a node is told, D of a
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,8 @@ from graphtune.adapt.fill import fill_rows
 from graphtune.check import bad, integer
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.ids import NODE
+from graphtune.models.arrivals import size_of
 from graphtune.models.base import ClosedForm, Model
 from graphtune.train.fit import Run, Training, fit
 
@@ -31,9 +34,12 @@ class NewNodes:
     Attributes:
         ids: of the new nodes, by row.
         edges: how many new edges each of them has.
-        untold: those from which no path of edges leads to a node that was there; their rows are the mean row.
+        untold: those from which no path of edges leads to a node that was there, and without features; their rows are
+            the mean row.
         known: facts that were there already or stood twice, left out.
         between: new edges between nodes that were there: they are known now, and change no row.
+        kinds: of each of them.
+        featured: those without such a path whose rows come from their features.
     """
 
     ids: tuple[Any, ...]
@@ -41,11 +47,17 @@ class NewNodes:
     untold: tuple[Any, ...] = ()
     known: int = 0
     between: int = 0
+    kinds: tuple[str, ...] = ()
+    featured: tuple[Any, ...] = ()
+
+    def count(self, kind: str) -> int:
+        """How many are of a kind."""
+        return sum(one == kind for one in self.kinds)
 
     def __str__(self) -> str:
-        few, many = min(self.edges), max(self.edges)
-        each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
-        parts = [f"{len(self.ids):,} new nodes, {each} edges each"]
+        parts = list(self.counts())
+        if self.featured:
+            parts.append(f"{len(self.featured):,} of them without a way to a known node, set by their features")
         if self.untold:
             first = ", ".join(map(str, self.untold[:3]))
             parts.append(f"{len(self.untold):,} of them without a way to a known node, set to the mean row: {first}")
@@ -54,6 +66,14 @@ class NewNodes:
         if self.known:
             parts.append(f"{self.known:,} known or repeated edges left out")
         return "; ".join(parts)
+
+    def counts(self) -> Iterator[str]:
+        """How many there are of each kind, and with how many edges."""
+        for kind in dict.fromkeys(self.kinds):
+            edges = [count for count, one in zip(self.edges, self.kinds) if one == kind]
+            few, many = min(edges), max(edges)
+            each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+            yield f"{len(edges):,} new {kind}s, {each} {'edges' if kind == NODE else 'events'} each"
 
 
 @dataclass(frozen=True)
@@ -76,13 +96,17 @@ def add_nodes(
     replay: int = REPLAY,
     config: TrainConfig | None = None,
     run: Run = Run(),
+    rows: str = "mean",
 ) -> Extended:
     """A model with rows for new nodes, from a few edges each; all that it had keeps its bits.
 
     A new node starts at what its edges say: the mean of the queries that it should answer, such as h + r of TransE, is
     mapped to a row as those of the model are mapped to theirs best (see `fit_rows`). Nodes that are joined to new ones
-    alone follow in rounds outwards. Where an encoder passes messages, embeddings of old nodes change with their new
-    edges, while all weights stay; one without a table of nodes needs no more than the features of the new ones.
+    alone follow in rounds outwards; one to which no edge leads gets what a ridge regression makes of its features, or
+    the mean row where there are none. LightGCN, GCN, GraphSAGE and GAT make of each node what they make of it in the
+    graph of the day it came, so embeddings of old nodes stay, too (of the last three but for the rounding of products
+    of matrices); those of other encoders change with their new edges, while all weights stay. An encoder without a
+    table of nodes needs no more than the features of the new ones.
 
     With `epochs` the new rows are then trained as the recipe pretrains, on their own edges and on some of the others,
     which tell what new nodes do not answer. All else is held.
@@ -94,25 +118,36 @@ def add_nodes(
         replay: edges of old nodes for each of new ones; the more, the less new nodes are given as answers.
         config: how to train, its own epochs aside; as the recipe does, at a third of its rate, where None.
         run: progress of the training.
+        rows: what a new row is made from: the "mean" of what its edges say; or, where scores are products of the rows
+            of a table, as of BPRMF, the row that solves regularised least squares ("solve": see `solve_rows`).
 
     Raises:
         ArgumentError: a relation is unknown, no node or every node is known, ids, weights, times or features do not
             fit, or there is nothing to train.
         TrainingError: the loss is no longer finite.
     """
-    return extend(model, enlarge(model.graph, facts), epochs, replay, config, run)
+    return extend(model, enlarge(model.graph, facts), epochs, replay, config, run, rows)
 
 
-def extend(model: Model, found: Enlarged, epochs: int, replay: int, config: TrainConfig | None, run: Run) -> Extended:
+def extend(
+    model: Model,
+    found: Enlarged,
+    epochs: int = 0,
+    replay: int = REPLAY,
+    config: TrainConfig | None = None,
+    run: Run = Run(),
+    rows: str = "mean",
+) -> Extended:
     """`add_nodes` over a graph that has grown already; arguments and errors as there."""
     integer("epochs", WHO, epochs, 0)
     integer("replay", WHO, replay, 0)
     bigger = carried(model, found)
-    untold = fill_rows(model, bigger, found)
+    bigger.encoder.hold(found.graph, (*model.encoder.grown, size_of(model.graph)))
+    featured, untold = fill_rows(model, bigger, found, rows)
     if epochs:
         _train(bigger, found, replay, replace(config or usual_training(model), epochs=epochs), run)
     bigger.eval()
-    return Extended(bigger, _report(found, untold))
+    return Extended(bigger, _report(found, featured, untold))
 
 
 def carried(model: Model, found: Enlarged) -> Model:
@@ -173,10 +208,11 @@ def _lesson(found: Enlarged, replay: int, seed: int) -> Graph:
     return graph.take_edges(mine)
 
 
-def _report(found: Enlarged, untold: np.ndarray) -> NewNodes:
+def _report(found: Enlarged, featured: np.ndarray, untold: np.ndarray) -> NewNodes:
     graph, new = found.graph, found.new
     added = graph.edges[:, found.added]
     degree = np.bincount(added[0], minlength=len(new)) + np.bincount(added[1][added[0] != added[1]], minlength=len(new))
     between = int((~new[added]).all(axis=0).sum())
-    ids, lost = (tuple(graph.ids.values(np.flatnonzero(which))) for which in (new, new & untold))
-    return NewNodes(ids, tuple(degree[new].tolist()), lost, found.known, between)
+    ids, set_by, lost = (tuple(graph.ids.values(np.flatnonzero(which))) for which in (new, featured, new & untold))
+    kinds = tuple(graph.ids.kinds[kind] for kind in graph.ids.kinds_of(np.flatnonzero(new)))
+    return NewNodes(ids, tuple(degree[new].tolist()), lost, found.known, between, kinds, set_by)

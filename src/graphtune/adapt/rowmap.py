@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 RIDGE = 10.0
+RIDGES = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # beside the sum of squares of a feature, on average
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,27 @@ def fit_rows(told: np.ndarray, rows: np.ndarray, block: int, widths: Sequence[in
         size = max(float(np.trace(gram)) / len(gram), np.finfo(np.float64).tiny)
         weight += np.linalg.solve(gram + ridge * size * np.eye(len(gram)), x.T @ (y - x @ weight))
     return RowMap(weight, middle, mean)
+
+
+def regress_rows(features: np.ndarray, rows: np.ndarray) -> RowMap:
+    """Ridge regression from features [n, K] to rows [n, D], its ridge the one of `RIDGES` that generalised
+    cross-validation finds best (Golub, Heath & Wahba, 1979); all numbers are less their means."""
+    middle, mean = features.mean(axis=0), rows.mean(axis=0, dtype=np.float64)
+    x, y = features - middle, rows - mean
+    with threadpool_limits(1):
+        gram, told = x.T @ x, x.T @ y
+        size = max(float(np.trace(gram)) / len(gram), np.finfo(np.float64).tiny)
+        values, vectors = np.linalg.eigh(gram)
+        values, turned = np.maximum(values, 0), vectors.T @ told
+        square = np.square(turned).sum(axis=1)
+        best, error = RIDGES[-1], np.inf
+        for ridge in RIDGES:
+            kept = values + ridge * size
+            left = np.square(y).sum() - (square * (2 / kept - values / kept**2)).sum()
+            free = len(x) - 1 - (values / kept).sum()
+            if free > 0 and left / free**2 < error:
+                best, error = ridge, left / free**2
+        return RowMap(vectors @ (turned / (values + best * size)[:, None]), middle, mean)
 
 
 def _multiples(x: np.ndarray, y: np.ndarray, block: int, widths: Sequence[int]) -> np.ndarray:

@@ -244,6 +244,15 @@ def extend(
     header: o.Header = None,
     features: o.Features = None,
     strict: o.Strict = False,
+    rows: Annotated[
+        str,
+        typer.Option(
+            "--rows",
+            metavar="mean|solve",
+            help="New rows from the mean of what edges say, or by least squares (bprmf).",
+            rich_help_panel=o.LEARNING,
+        ),
+    ] = "mean",
     seed: o.Seed = 0,
     set: o.Set = None,
     model: o.Own = None,
@@ -259,7 +268,7 @@ def extend(
         facts, events=events, columns=columns, weight=weight, time=time, delimiter=delimiter, header=header,
         features=features, strict=strict,
     )  # fmt: skip
-    asked = ExtendOptions(directory, read, out, overwrite, seed, tuple(set or ()), model)
+    asked = ExtendOptions(directory, read, out, overwrite, seed, tuple(set or ()), model, rows)
     talk = Talk(json, quiet)
     talk.run(lambda: extend_directory(asked, talk), show_extension)
 
@@ -283,6 +292,40 @@ def fuse(
     asked = FuseOptions(tuple(directories), out, by, k, overwrite, model)
     talk = Talk(json, quiet)
     talk.run(lambda: fuse_directories(asked, talk), show_fusion)
+
+
+@app.command()
+def update(
+    directory: o.Directory,
+    new: Annotated[str, typer.Argument(metavar="EVENTS", help="A file of new events.")],
+    out: o.Out,
+    events: o.Events = None,
+    weight: o.Weight = None,
+    delimiter: o.Delimiter = None,
+    header: o.Header = None,
+    strict: o.Strict = False,
+    seed: o.Seed = 0,
+    set: o.Set = None,
+    model: o.Own = None,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    log: o.Log = None,
+    tensorboard: o.TensorBoard = False,
+    save_every: o.SaveEvery = SAVE_EVERY,
+    profile: o.Profile = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+) -> None:
+    """Train a saved recommender on from new events, with their new users and items, and measure what it forgets."""
+    from graphtune.cli.data import DataOptions
+    from graphtune.cli.output import OutOptions
+    from graphtune.cli.update import UpdateOptions, show_update, update_directory
+
+    read = DataOptions(new, events=events, weight=weight, delimiter=delimiter, header=header, strict=strict)
+    place = OutOptions(out, resume, overwrite, log, tensorboard, save_every, profile)
+    asked = UpdateOptions(directory, read, place, seed, tuple(set or ()), model)
+    talk = Talk(json, quiet, together=True)
+    talk.run(lambda: update_directory(asked, talk), show_update)
 
 
 @app.command()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from graphtune.adapt.divided import divided, divided_nodes
 from graphtune.adapt.enlarge import enlarge
-from graphtune.adapt.induct import REPLAY, Extended, extend, usual_training
+from graphtune.adapt.induct import REPLAY, Extended, NewNodes, extend, usual_training
 from graphtune.check import bad
 from graphtune.cli.data import DataOptions, read_data
 from graphtune.cli.fuse import refuse_fused
@@ -16,6 +18,7 @@ from graphtune.cli.settings import Settings, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
+from graphtune.ids import NODE
 from graphtune.store import Record, Stored, check_target, open_directory, save
 from graphtune.train.fit import Run
 
@@ -34,6 +37,7 @@ class ExtendOptions:
         seed: of the training.
         set: settings of the training, as key=value; without epochs there is none.
         model: the class of a model of one's own.
+        rows: what a new row is made from, one of `adapt.fill.ROWS`.
     """
 
     directory: str
@@ -43,6 +47,7 @@ class ExtendOptions:
     seed: int = 0
     set: tuple[str, ...] = ()
     model: str | None = None
+    rows: str = "mean"
 
 
 def extend_directory(options: ExtendOptions, talk: Talk) -> dict[str, Any]:
@@ -53,8 +58,8 @@ def extend_directory(options: ExtendOptions, talk: Talk) -> dict[str, Any]:
     settings.check(TrainConfig)
     stored = open_directory(options.directory, own_recipes(options.model))
     refuse_fused(stored, options.directory, "extend")
-    facts = read_data(_of_kind(options.data, stored.model.graph), talk).graph
-    found, record = _extended(stored, facts, settings, Run(quiet=talk.quiet))
+    facts = read_data(of_kind(options.data, stored.model.graph, "extend"), talk).graph
+    found, record = _extended(stored, facts, settings, Run(quiet=talk.quiet), options.rows)
     seconds = round(time.monotonic() - begun, 1)
     notes = {
         "command": "extend",
@@ -65,44 +70,61 @@ def extend_directory(options: ExtendOptions, talk: Talk) -> dict[str, Any]:
     }
     save(out, found.model, replace(record, notes=notes), options.overwrite)
     report = found.report
-    nodes = [{"id": name, "edges": count} for name, count in zip(report.ids, report.edges)]
+    several = len(set(report.kinds)) > 1
+    nodes: list[dict[str, Any]] = [{"id": name, "edges": count} for name, count in zip(report.ids, report.edges)]
+    for node, kind in zip(nodes, report.kinds if several else ()):
+        node["kind"] = kind
     return {
         "directory": str(out),
         "model": type(found.model.recipe).__name__,
         "report": str(report),
         "new_nodes": len(report.ids),
         "nodes": nodes,
+        "of_kind": {kind: report.count(kind) for kind in found.model.ids.kinds},
         "untold": list(report.untold),
+        "by_features": list(report.featured),
         "known": report.known,
         "between": report.between,
         "seconds": seconds,
-        "next": f"graphtune neighbors {out} {report.ids[0]}",
+        "next": _next(out, report),
     }
 
 
 def show_extension(result: dict[str, Any]) -> None:
     """The report, the first of the new nodes, and the place."""
-    rows = [[node["id"], f"{node['edges']:,}"] for node in result["nodes"][:SHOWN]]
-    table(f"{result['model']}: {result['report']}", ("id", "edges"), rows)
+    several = "kind" in result["nodes"][0]
+    rows = [
+        [node["id"], *([node["kind"]] if several else []), f"{node['edges']:,}"] for node in result["nodes"][:SHOWN]
+    ]
+    columns = ("id", "kind", "edges") if several else ("id", "edges")
+    table(f"{result['model']}: {result['report']}", columns, rows)
     if result["new_nodes"] > SHOWN:
         lines(f"... and {result['new_nodes'] - SHOWN:,} more")
     lines("", f"Saved in {result['directory']} ({result['seconds']} s). Next:", f"  {result['next']}")
 
 
-def _of_kind(data: DataOptions, graph: Graph) -> DataOptions:
-    """The options, read as the model's own data were.
+def _next(out: Path, report: NewNodes) -> str:
+    """What to ask of a new node; of a user, what to recommend."""
+    first, kind = shlex.quote(str(report.ids[0])), report.kinds[0]
+    if kind == "user":
+        return f"graphtune recommend {out} {first}"
+    return f"graphtune neighbors {out} {first}" + (f" --kind {kind}" if kind != NODE else "")
+
+
+def of_kind(data: DataOptions, graph: Graph, who: str) -> DataOptions:
+    """The options of a command, read as the model's own data were.
 
     Raises:
         ArgumentError: events that do not say which columns they have.
     """
     if graph.is_bipartite_events and data.events is None:
-        raise bad("--events", "extend", "given, as the model is of events", None, "Such as --events user,item,time.")
+        raise bad("--events", who, "given, as the model is of events", None, "Such as --events user,item,time.")
     if graph.relation is None:
         return replace(data, directed=graph.directed and data.events is None)
     return replace(data, triples=True)
 
 
-def _extended(stored: Stored, facts: Graph, settings: Settings, run: Run) -> tuple[Extended, Record]:
+def _extended(stored: Stored, facts: Graph, settings: Settings, run: Run, rows: str) -> tuple[Extended, Record]:
     """The model over the larger graph, and what to save beside it: scores were of the smaller one."""
     model, record = stored.model, stored.record
     config = replace(usual_training(model), **settings.of(TrainConfig))
@@ -112,6 +134,6 @@ def _extended(stored: Stored, facts: Graph, settings: Settings, run: Run) -> tup
         seen = enlarge(model.graph, facts)
     else:
         split, seen = divided(split, enlarge(split.graph, facts))
-    found = extend(model, seen, epochs, REPLAY, config, run)
+    found = extend(model, seen, epochs, REPLAY, config, run, rows)
     of_nodes = {name: divided_nodes(nodes, found.model.graph, seen) for name, nodes in record.node_splits.items()}
     return found, replace(record, split=split, metrics={}, node_splits=of_nodes)

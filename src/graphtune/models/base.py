@@ -25,6 +25,7 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels.own import PRODUCT, Own
 from graphtune.models.alike import most_similar
+from graphtune.models.arrivals import Size
 from graphtune.models.best import recommend_one
 from graphtune.models.calibration import Calibration
 from graphtune.models.completion import Completion, complete
@@ -47,6 +48,7 @@ class Encoder(nn.Module, ABC):
         in_kernels: whether the fused steps know it: rows of a table `weight` and nothing more.
         reads_rows: whether the embeddings of some nodes read the rows of these alone.
         adapter_width: of the adapters behind the layers; 0 without.
+        grown: the sizes of the graph before each time that nodes joined it, which it holds to (see `hold`).
     """
 
     dim: int
@@ -54,6 +56,7 @@ class Encoder(nn.Module, ABC):
     in_kernels = False
     reads_rows = False
     adapter_width = 0
+    grown: tuple[Size, ...] = ()
 
     @abstractmethod
     def forward(self, nodes: Tensor | None = None) -> Tensor:
@@ -70,6 +73,15 @@ class Encoder(nn.Module, ABC):
 
     def see(self, step: int, batch: Any) -> None:
         """While training, see the graph as the view has it in this step, until the next call."""
+
+    def hold(self, graph: Graph, before: Sequence[Size]) -> None:
+        """Make of each node what is made of it in the graph of the day it came, so that nodes that join change no
+        embedding of earlier ones. Nothing to do where no messages pass.
+
+        Args:
+            graph: of the model.
+            before: its sizes before each time that it grew.
+        """
 
     @torch.no_grad()
     def judged(self) -> Tensor:
@@ -518,8 +530,8 @@ class Model(nn.Module):
         return recommend_one(self, user, k, known)
 
     def copy(self, recipe: Recipe | ClosedForm | None = None) -> Model:
-        """An independent copy over the same graph; with a `recipe`, as that one builds it. It is not calibrated, as
-        copies are made to be trained."""
+        """An independent copy over the same graph; with a `recipe`, as that one builds it. It is not calibrated, and
+        sees the graph as it is now, as copies are made to be trained."""
         twin = (recipe or self.recipe).build(self.graph).to(self.device)
         for name, head in self.heads.items():
             twin.add_head(name, head.spec)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ Axes: N nodes, E edges, F features, D dim.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,6 +20,7 @@ from graphtune.check import bad, chance
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.adapters import Adapter
+from graphtune.models.arrivals import Size, days
 from graphtune.models.base import Encoder, Model, Scorer, check_recipe
 from graphtune.models.lookup import Dot, Lookup, Projected
 from graphtune.models.propagation import (
@@ -56,6 +57,7 @@ class GNN(Encoder):
     edge_index: Tensor
     edge_weight: Tensor
     features: Tensor
+    came: Tensor
 
     def __init__(
         self,
@@ -71,11 +73,8 @@ class GNN(Encoder):
     ):
         super().__init__()
         self.num_nodes, self.dim, self.dropout, self.normalise = graph.num_nodes, dim, dropout, normalise
-        edge_index = _both_directions(graph)
-        if normalise:
-            edge_index = with_self_loops(edge_index, graph.num_nodes)
-            self.register_buffer("edge_weight", symmetric_weights(edge_index, graph.num_nodes), persistent=False)
-        self.register_buffer("edge_index", edge_index, persistent=False)
+        for name, value in self._paths(graph).items():
+            self.register_buffer(name, value, persistent=False)
         self.view = View()
         self.paths: EdgeView | None = None
         self.seen: tuple[Tensor, ...] | None = None
@@ -94,7 +93,15 @@ class GNN(Encoder):
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         seen, features = (self.seen, self.seen_features) if self.training else (None, None)
         x = self.table() if self.table is not None else self.features if features is None else features
-        edges = self.edges if seen is None else seen
+        z = self._layers(x, self.edges if seen is None else seen)
+        for day in range(len(self.grown)):
+            names = ("edge_index", "edge_weight") if self.normalise else ("edge_index",)
+            edges = tuple(self.get_buffer(f"{name}_{day}") for name in names)
+            z = torch.where((self.came == day)[:, None], self._layers(x, edges), z)
+        return z if nodes is None else F.embedding(nodes, z)
+
+    def _layers(self, x: Tensor, edges: tuple[Tensor, ...]) -> Tensor:
+        """[N, D] of inputs of all nodes, with messages over these edges."""
         for number, convolution in enumerate(self.convolutions):
             if number:
                 x = F.relu(x)
@@ -103,12 +110,32 @@ class GNN(Encoder):
                 x = convolution(x, *edges)
             if self.adapter_width:
                 x = convolution.get_submodule("adapter")(x)
-        return x if nodes is None else F.embedding(nodes, x)
+        return x
 
     @property
     def edges(self) -> tuple[Tensor, ...]:
         """What a convolution takes beside x: edge_index [2, E], and its weights [E] where they are normalised."""
         return (self.edge_index, self.edge_weight) if self.normalise else (self.edge_index,)
+
+    def hold(self, graph: Graph, before: Sequence[Size]) -> None:
+        """Features are on the scale that they had first."""
+        came, graphs = days(graph, before)
+        self.grown, device = tuple(before), self.edge_index.device
+        self.register_buffer("came", torch.from_numpy(came).to(device), persistent=False)
+        for day, then in enumerate(graphs):
+            for name, value in self._paths(then).items():
+                self.register_buffer(f"{name}_{day}", value.to(device), persistent=False)
+        if self.table is None:
+            sparse = self.features.layout == torch.sparse_csr
+            self.features = _to_tensor(prepare_features(graph.features, came == 0), sparse).to(device)
+
+    def _paths(self, graph: Graph) -> dict[str, Tensor]:
+        """What messages pass over: edge_index, and its weights where they are normalised."""
+        edge_index = _both_directions(graph)
+        if not self.normalise:
+            return {"edge_index": edge_index}
+        edge_index = with_self_loops(edge_index, self.num_nodes)
+        return {"edge_weight": symmetric_weights(edge_index, self.num_nodes), "edge_index": edge_index}
 
     def begin_view(self, view: View, graph: Graph) -> None:
         """Self-loops that normalisation brought stay in every view, and the weights are those of the view's own edges.
@@ -289,23 +316,28 @@ def gnn_pretraining(graph: Graph, config: TrainConfig, negatives: int) -> tuple[
     return EdgeSampler(graph, config.batch_size, how, seed=config.seed), EdgeProximity()
 
 
-def prepare_features(features: Any) -> Any:
+def prepare_features(features: Any, known: np.ndarray | None = None) -> Any:
     """[N, F] features, dense or sparse, on one scale.
 
     Rows sum to 1 where no feature is negative (bags of words); else columns get mean 0 and variance 1.
+
+    Args:
+        features: of all nodes.
+        known: [N] bool, whose features set the scale; all where None.
     """
     if features is None:
         return None
-    values = features.data if sp.issparse(features) else features
+    some = features if known is None else features[known]
+    values = some.data if sp.issparse(some) else some
     if values.size == 0 or values.min() >= 0:
         total = np.asarray(features.sum(axis=1), dtype=np.float32).ravel()
         scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
         if sp.issparse(features):
             return sp.csr_array(sp.diags_array(scale) @ features, dtype=np.float32)
         return (features * scale[:, None]).astype(np.float32)
-    dense = features.toarray() if sp.issparse(features) else features
-    spread = dense.std(axis=0)
-    return ((dense - dense.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).astype(np.float32)
+    dense, some = (f.toarray() if sp.issparse(f) else f for f in (features, some))
+    spread = some.std(axis=0)
+    return ((dense - some.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).astype(np.float32)
 
 
 def _check(recipe: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from graphtune.check import bad, integer, number
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.kernels.propagate import Part
+from graphtune.models.arrivals import Size, days
 from graphtune.models.base import Encoder, Model, check_recipe
 from graphtune.models.bprmf import check_ranking, of_cosines, ranking_pretraining, ranking_scorer
 from graphtune.models.contrast import Contrasted
@@ -45,6 +47,7 @@ class Propagation(Encoder):
     """
 
     matrix: Tensor
+    came: Tensor
 
     def __init__(self, graph: Graph, dim: int, layers: int, seed: int = 0, side_weight: float = 0.0):
         super().__init__()
@@ -60,6 +63,16 @@ class Propagation(Encoder):
 
     def forward(self, nodes: Tensor | None = None) -> Tensor:
         matrix = self.matrix if self.seen is None or not self.training else self.seen
+        if not self.grown:
+            return self._mean(matrix, nodes)
+        total = self._mean(matrix)
+        for day in range(len(self.grown)):
+            came = (self.came == day)[:, None]
+            total = torch.where(came, self._mean(self.get_buffer(f"matrix_{day}")), total)
+        return total if nodes is None else F.embedding(nodes, total)
+
+    def _mean(self, matrix: Tensor, nodes: Tensor | None = None) -> Tensor:
+        """[n, D] of `nodes`, or of all, the mean of all layers over a matrix."""
         x = total = self.table()
         if self.layers and by_kernel(matrix, x):
             return mean_of_layers(self._entries(matrix), x, self.layers, nodes, self.spare)
@@ -69,9 +82,17 @@ class Propagation(Encoder):
         total = total / (self.layers + 1)
         return total if nodes is None else F.embedding(nodes, total)
 
+    def hold(self, graph: Graph, before: Sequence[Size]) -> None:
+        came, graphs = days(graph, before)
+        self.grown = tuple(before)
+        self.register_buffer("came", torch.from_numpy(came).to(self.matrix.device), persistent=False)
+        for day, then in enumerate(graphs):
+            matrix = to_torch_csr(normalised_adjacency(then, self.side_weight)).to(self.matrix.device)
+            self.register_buffer(f"matrix_{day}", matrix, persistent=False)
+
     def _entries(self, matrix: Tensor) -> Part:
         """The matrix as kernels read it; what is not its values is looked up once, as views change these alone."""
-        frame = self.frame if matrix is self.seen else self.matrix
+        frame = self.frame if matrix is self.seen else matrix
         if self.whole is None or self.whole[0] is not frame:
             self.whole = frame, entries(frame)
         return self.whole[1]._replace(values=matrix.values().numpy())

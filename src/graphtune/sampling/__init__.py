@@ -6,6 +6,7 @@ from graphtune.sampling.mixed import MIXES, MixedSampler, check_each, check_mix
 from graphtune.sampling.nodes import NodeSampler
 from graphtune.sampling.noise import NOISES, SHARINGS, TRIPLE_NOISES, Negatives, noise_weights
 from graphtune.sampling.queries import QuerySampler
+from graphtune.sampling.replay import Replay
 from graphtune.sampling.visits import VisitSampler
 from graphtune.sampling.walks import WalkSampler
 from graphtune.sampling.weights import CLASS_WEIGHTS, EDGE_WEIGHTS, class_weights, edge_weights
@@ -22,6 +23,7 @@ __all__ = [
     "Negatives",
     "NodeSampler",
     "QuerySampler",
+    "Replay",
     "Sampler",
     "VisitSampler",
     "WalkSampler",

@@ -91,6 +91,13 @@ class EdgeSampler:
             which = self._weighted.draw(size, int(rng.integers(2**62)))
         else:
             which = order[begin : begin + size]
+        return self._at(which)
+
+    def take(self, which: np.ndarray, rng: np.random.Generator) -> Batch:
+        """The batch of chosen examples: the edges as they stand, then those read the other way round, if any are."""
+        return self._batch(self._at(which), rng)
+
+    def _at(self, which: np.ndarray) -> Edges:
         relation, weight = (None if x is None else x[which] for x in (self._relation, self._loss_weight))
         return self._source[which], self._target[which], relation, weight
 

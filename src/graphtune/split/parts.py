@@ -17,8 +17,9 @@ RATIOS = (7.0, 2.0, 1.0)
 PUBLIC = "public"
 ORDERED = ("by-time", "leave-last-out")
 COLD = ("cold-users", "cold-items", "new-users", "new-items")
+UPDATED = "updated"
 KINDS = {
-    "edge": ("edges", "triples", "by-user", *ORDERED, *COLD, PUBLIC),
+    "edge": ("edges", "triples", "by-user", *ORDERED, *COLD, UPDATED, PUBLIC),
     "node": ("nodes", "inductive", PUBLIC),
 }
 
@@ -31,7 +32,8 @@ class Split:
         graph: the whole graph.
         unit: what is divided, "edge" or "node".
         kind: how. Edges: "edges", "triples", "by-user", "by-time", "leave-last-out", "cold-users", "cold-items",
-            "new-users" or "new-items". Nodes: "nodes" or "inductive". Both: "public", a published split.
+            "new-users", "new-items" or "updated", a split that was there and later events in parts of their own.
+            Nodes: "nodes" or "inductive". Both: "public", a published split.
         part: [E] or [N] uint8: TRAIN 0, VALID 1, TEST 2, UNUSED 3 (in no part, for example a node without
             label).
         edge_part: [E] uint8, for nodes that are unseen in training ("inductive"): the part with which each
@@ -164,7 +166,7 @@ class Split:
     def _leaks(self) -> tuple[list[Finding], list[Finding]]:
         if self.unit == "node":
             return leaks.unseen_nodes(self.graph, self.part, self.edge_part), []
-        ordered = self.kind in ORDERED
+        ordered = self.kind in (*ORDERED, UPDATED)
         found, notes = leaks.repeated_edges(self.graph, self.part, ordered)
         future, later = leaks.future_events(self.graph, self.part, self.kind)
         relations = leaks.linked_triples(self.graph, self.part)
