@@ -5,7 +5,11 @@ from typing import Any
 
 from graphtune.cli.data import RELATIONAL
 from graphtune.graph import Graph
+from graphtune.models import RECIPES
 from graphtune.testing import checkerboard, inverse_relations, two_cliques
+
+TRAINED = [name for name, cls in RECIPES.items() if hasattr(cls, "pretraining") and name != "text"]
+"""Families that train by their defaults; text encoders, which need a transformer on disk, have tests of their own."""
 
 
 def graph_of(name: str) -> Graph:

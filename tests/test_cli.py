@@ -179,7 +179,7 @@ def test_embed_picks_the_model_by_the_data(place: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in RECIPES if name not in ("deepwalk", "complex", "lightgcn", *OF_EVENTS)]
+    "name", [name for name in RECIPES if name not in ("deepwalk", "complex", "lightgcn", "text", *OF_EVENTS)]
 )
 def test_every_model_by_its_name(name: str, place: Path, tmp_path: Path) -> None:
     triples = ("facts.tsv", "--triples") if name in RELATIONAL else ("friends.csv",)

@@ -16,7 +16,6 @@ from graphtune.datasets import load_dataset
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models import BPRMF, GAT, GCN, LINE, RECIPES, ComplEx, DeepWalk, GraphSAGE, LightGCN
-from graphtune.models.base import ClosedForm
 from graphtune.models.edgedrop import EdgeDropout
 from graphtune.models.propagation import symmetric_weights, with_self_loops
 from graphtune.models.views import View
@@ -24,12 +23,11 @@ from graphtune.testing import checkerboard, equal, inverse_relations, two_clique
 from graphtune.train.fit import Run, fit
 from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep, make_step
-from recipes import bare, graph_of
+from recipes import TRAINED, bare, graph_of
 from test_resume import check_resuming, distance_from_three, train, training_of
 
 QUIET = Run(quiet=True)
 SHORT = TrainConfig(epochs=4, batch_size=16, lr=0.05, patience=0, deterministic=True)
-TRAINED = [name for name, cls in RECIPES.items() if not isinstance(cls(), ClosedForm)]
 MESSENGERS = {
     "gcn": (GCN(dim=4, hidden=6, dropout=0.0), two_cliques()),
     "graphsage": (GraphSAGE(dim=4, hidden=6, dropout=0.0), two_cliques()),

@@ -249,3 +249,24 @@ def test_memory_is_counted(recipe):
     slack = 12 * (5 * ITEMS - counted // 12) if isinstance(recipe, ItemKNN) else 0  # items with fewer neighbours
     assert counted <= operator_bytes(plan, size) <= counted + max(slack, 0) + 8 * ITEMS + 64
     assert training_memory(plan, size)["training"] > counted and training_seconds(plan, size) >= 0
+
+
+@pytest.mark.parametrize("recipe", EVERY, ids=lambda recipe: type(recipe).__name__)
+def test_new_users_are_scored_by_what_they_took(recipe, tmp_path):
+    """As those with the same history; new items score 0, and a directory keeps it so."""
+    model = solved(recipe)
+    ids = gt.NodeIds.of(["new"], ["i0", "i3", "fresh"], kinds=("user", "item"))
+    facts = gt.Graph(np.array([[0, 0, 0], [1, 2, 3]]), ids, directed=True)
+    found = gt.add_nodes(model, facts)
+    assert found.report.unscored == ("fresh",) and "solved again" in str(found.report)
+    taken = np.zeros((1, ITEMS), np.float32)
+    taken[0, [0, 3]] = 1
+    wanted = model.scorer.operator.scores(sp.csr_array(taken))[0]
+    again = gt.load(gt.save(tmp_path / "model", found.model))
+    for grown in (found.model, again):
+        scores = grown.score(["new"] * (ITEMS + 1), [*(f"i{i}" for i in range(ITEMS)), "fresh"])
+        np.testing.assert_allclose(scores, [*wanted, 0], rtol=1e-5, atol=1e-6)
+        old = [f"u{user}" for user in range(USERS)]
+        np.testing.assert_allclose(grown.score(old, ["i1"] * USERS), model.score(old, ["i1"] * USERS), rtol=1e-6)
+    with pytest.raises(ArgumentError, match="which has no rows of users"):
+        gt.add_nodes(model, facts, epochs=1)

@@ -13,7 +13,7 @@ from graphtune.batch import Batch
 from graphtune.check import ArgumentError
 from graphtune.config import PRECISIONS, TrainConfig
 from graphtune.models import RECIPES
-from graphtune.models.base import ClosedForm, HeadSpec
+from graphtune.models.base import HeadSpec
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.gnn import GCN
 from graphtune.objectives import Classify, Losses
@@ -25,13 +25,12 @@ from graphtune.train.float8 import BACKWARD, FORWARD, Float8, Product, quantise
 from graphtune.train.precision import Scaled, make_precision, try_out
 from graphtune.train.schedule import Clock
 from graphtune.train.steps import AutogradStep
-from recipes import bare, graph_of
+from recipes import TRAINED, bare, graph_of
 
 CPU = torch.device("cpu")
 QUIET = Run(quiet=True)
 SHORT = TrainConfig(epochs=30, batch_size=32, lr=0.05, patience=0, device="cpu", deterministic=True)
 LOW = [name for name in PRECISIONS if name != "fp32"]
-TRAINED = [name for name, cls in RECIPES.items() if not isinstance(cls(), ClosedForm)]
 HERE = {name: not try_out(name, CPU) for name in PRECISIONS}
 
 

@@ -20,7 +20,7 @@ from graphtune.split import split_edges
 from graphtune.store import load, save
 from graphtune.tasks import LinkPrediction, finetune, pretrain
 from graphtune.testing import Communities, EncoderContract, RecipeContract, equal, two_cliques
-from graphtune.train.fit import Run
+from graphtune.train.fit import Run, Training, fit
 from tiny_transformer import WORDS, make
 
 PLACE = make(Path(tempfile.mkdtemp()) / "tiny")
@@ -115,6 +115,34 @@ def test_lora_on_a_text_encoder():
     assert after.keys() == before.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert len(changed) == 4 and all(name.endswith(("query.weight", "value.weight")) for name in changed)
+
+
+class Breaking:
+    """A sampler that ends the run after some batches."""
+
+    def __init__(self, sampler, left):
+        self.sampler, self.left, self.num_batches = sampler, left, sampler.num_batches
+
+    def batches(self, epoch, first=0):
+        for batch in self.sampler.batches(epoch, first):
+            if not self.left:
+                raise KeyboardInterrupt
+            self.left -= 1
+            yield batch
+
+
+def test_a_run_that_broke_off_ends_alike(tmp_path):
+    recipe, graph = Text(str(BARE), negatives=8), fruits_and_fish()
+    config = replace(CONFIG, epochs=3, deterministic=True)
+    sampler, objective = recipe.pretraining(graph, config)
+
+    def begin(run, sampler):
+        return fit(recipe.build(graph), Training("text", sampler, objective), config, run).model
+
+    whole, saved = begin(QUIET, sampler), Run(tmp_path, save_steps=1, quiet=True)
+    with pytest.raises(KeyboardInterrupt):
+        begin(saved, Breaking(sampler, sampler.num_batches + 1))
+    assert equal(begin(replace(saved, resume=True), sampler), whole)
 
 
 def test_layers_are_named_from_below():

@@ -21,6 +21,7 @@ from graphtune.graph import Graph
 from graphtune.ids import NODE
 from graphtune.models.arrivals import size_of
 from graphtune.models.base import ClosedForm, Model
+from graphtune.models.histories import HistoryScorer, with_graph
 from graphtune.train.fit import Run, Training, fit
 
 REPLAY = 1
@@ -40,6 +41,7 @@ class NewNodes:
         between: new edges between nodes that were there: they are known now, and change no row.
         kinds: of each of them.
         featured: those without such a path whose rows come from their features.
+        unscored: new items of a model that scores histories: they score 0 until it is solved again.
     """
 
     ids: tuple[Any, ...]
@@ -49,6 +51,7 @@ class NewNodes:
     between: int = 0
     kinds: tuple[str, ...] = ()
     featured: tuple[Any, ...] = ()
+    unscored: tuple[Any, ...] = ()
 
     def count(self, kind: str) -> int:
         """How many are of a kind."""
@@ -58,6 +61,8 @@ class NewNodes:
         parts = list(self.counts())
         if self.featured:
             parts.append(f"{len(self.featured):,} of them without a way to a known node, set by their features")
+        if self.unscored:
+            parts.append("new items score 0 until the model is solved again")
         if self.untold:
             first = ", ".join(map(str, self.untold[:3]))
             parts.append(f"{len(self.untold):,} of them without a way to a known node, set to the mean row: {first}")
@@ -141,6 +146,8 @@ def extend(
     """`add_nodes` over a graph that has grown already; arguments and errors as there."""
     integer("epochs", WHO, epochs, 0)
     integer("replay", WHO, replay, 0)
+    if isinstance(model.scorer, HistoryScorer):
+        return _with_histories(model, found, epochs, rows)
     bigger = carried(model, found)
     bigger.encoder.hold(found.graph, (*model.encoder.grown, size_of(model.graph)))
     featured, untold = fill_rows(model, bigger, found, rows)
@@ -148,6 +155,18 @@ def extend(
         _train(bigger, found, replay, replace(config or usual_training(model), epochs=epochs), run)
     bigger.eval()
     return Extended(bigger, _report(found, featured, untold))
+
+
+def _with_histories(model: Model, found: Enlarged, epochs: int, rows: str) -> Extended:
+    """The same solution, which scores new users by what they took."""
+    if epochs or rows != "mean":
+        argument, got = ("epochs", epochs) if epochs else ("rows", rows)
+        what = f"left out for {type(model.recipe).__name__}, which has no rows of users"
+        raise bad(argument, WHO, what, got, "New users are scored by what they took.")
+    nobody = np.zeros(len(found.new), dtype=bool)
+    report = _report(found, nobody, nobody)
+    items = tuple(name for name, kind in zip(report.ids, report.kinds) if kind == "item")
+    return Extended(with_graph(model, found.graph).eval(), replace(report, unscored=items))
 
 
 def carried(model: Model, found: Enlarged) -> Model:
