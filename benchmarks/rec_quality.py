@@ -6,6 +6,8 @@ once more on train and validation together, which is the train part that the dat
 published figures. `--try dim=128,256 low_pass=.3,1` makes every combination from the train part, takes the best by
 validation, and only then looks at test. For Gowalla it is chosen on the division that LightGCN++ published
 (gowalla-lightgcnpp), whose test part is the same. Minutes are of the solving or training and the ranking of all users.
+`--fuse` makes one ranking of all models: weights and epochs are learned by validation, then every model is made again
+on the published train part, and test is looked at once.
 """
 
 from __future__ import annotations
@@ -30,12 +32,16 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "lightgcn-contrast": ("lightgcn", {"contrast": 0.2}),
 }
 """The recipe and its options by the name that the benchmark has for it."""
+FROM_SVD = ("bprmf-cosines",)
+"""Models that start from the SVD of the log."""
 SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     # on two parts of a fifth of the train part, and the validation part of the data set: dim of 64 to 256, low_pass of
     # .1 to 3, item_power of .15 to .65, user_power of 0 to .75, sharpening of 0 to 2.5
     ("lastfm", "gf-cf"): {"dim": 96, "low_pass": 1.0, "item_power": 0.35},
     ("lastfm", "bspm"): {"dim": 96, "low_pass": 0.6, "sharpening": 0.3, "item_power": 0.4},
-    # on the same parts: l2 of 50, 150, 500; neighbours of 50, 200, shrinkage of 5, 20
+    # on the validation part: temperature of .1 to .25, 512 and 1,024 negatives, random starts
+    ("lastfm", "bprmf-cosines"): {"epochs": 45, "patience": 0},
+    # on the same parts as gf-cf: l2 of 50, 150, 500; neighbours of 50, 200, shrinkage of 5, 20
     ("lastfm", "ease"): {"l2": 150.0},
     ("lastfm", "itemknn"): {"neighbours": 200, "shrinkage": 20.0},
     # on 1,024 users of the validation part of gowalla-lightgcnpp: dim of 96, 192, 448, low_pass of .1, .3, 1,
@@ -84,12 +90,22 @@ def solve(recipe: Any, graph: gt.Graph, seed: int) -> gt.Model:
     return model.eval()
 
 
-def make(split: gt.Split, data: str, model: str, changes: Options, quiet: bool) -> gt.Model:
-    """Trained on the train part by its validation, or solved on the train part."""
+def make(
+    split: gt.Split, data: str, model: str, changes: Options, quiet: bool, epochs: int = 0
+) -> tuple[gt.Model, int]:
+    """Trained on the train part by its validation, or for so many `epochs` without, or solved on the train part; and
+    the epochs that it took."""
     recipe, config = setting(data, model, changes)
     if is_solved(model):
-        return solve(recipe, split.train, config.seed)
-    return gt.pretrain(recipe, split, config, run=gt.Run(quiet=quiet)).model
+        return solve(recipe, split.train, config.seed), 0
+    start = None
+    if model in FROM_SVD:
+        start = recipe.build(split.train, config.seed)
+        gt.start_from_svd(start)
+    if epochs:
+        config = replace(config, epochs=epochs, patience=0)
+    result = gt.pretrain(recipe, split.train if epochs else split, config, start=start, run=gt.Run(quiet=quiet))
+    return result.model, result.best_epoch
 
 
 def best_of(tried: dict[str, list[Any]], data: str, model: str, fixed: Options) -> tuple[Options, list[Options]]:
@@ -99,7 +115,7 @@ def best_of(tried: dict[str, list[Any]], data: str, model: str, fixed: Options) 
     for values in product(*tried.values()):
         changes = dict(zip(tried, values))
         begin = time.perf_counter()
-        scores = task.validate(make(split, data, model, {**fixed, **changes}, quiet=True))
+        scores = task.validate(make(split, data, model, {**fixed, **changes}, quiet=True)[0])
         row = {**changes, "recall_20": scores["recall_20"], "ndcg_20": scores["ndcg_20"]}
         took = time.perf_counter() - begin
         print(f"{data} {model} {changes}: validation recall@20 {row['recall_20']:.4f}, ", end="")
@@ -129,7 +145,7 @@ def scores_of(data: str, model: str, changes: Options, seeds: int, quiet: bool) 
     found: dict[str, list[float]] = {"recall_20": [], "ndcg_20": [], "minutes": []}
     for seed in range(seeds):
         begin = time.perf_counter()
-        made = make(judged, data, model, {**changes, "seed": seed}, quiet)
+        made, _ = make(judged, data, model, {**changes, "seed": seed}, quiet)
         test = gt.Recommendation(judged).evaluate(made)
         found["minutes"].append((time.perf_counter() - begin) / 60)
         for key in ("recall_20", "ndcg_20"):
@@ -138,19 +154,40 @@ def scores_of(data: str, model: str, changes: Options, seeds: int, quiet: bool) 
     return found
 
 
+def fused(data: str, models: list[str], fixed: Options, quiet: bool) -> dict[str, Any]:
+    """The models as one ranking: weights and epochs from validation, then all made again on the whole train part."""
+    begin, tuned = time.perf_counter(), gt.load_dataset(CHOSEN_ON.get(data, data)).split
+    of = {model: {} if is_solved(model) else fixed for model in models}
+    first = {model: make(tuned, data, model, of[model], quiet) for model in models}
+    weights = gt.fuse([made for made, _ in first.values()], tuned, by="weights").recipe.weights
+    chosen = {model: weight for model, weight in zip(models, weights) if weight > 0}
+    whole = whole_train(gt.load_dataset(data).split)
+    again = [make(whole, data, model, of[model], quiet, first[model][1])[0] for model in chosen]
+    task = gt.Recommendation(whole)
+    test = task.evaluate(gt.Fused(gt.Fusion("weights", tuple(chosen.values())), again))
+    took = (time.perf_counter() - begin) / 60
+    print(f"{data} fused, weights {chosen}: {test}", flush=True)
+    alone = {model: task.evaluate(made)["ndcg_20"] for model, made in zip(chosen, again)}
+    print(f"{data} parts on the whole train part, ndcg_20: {alone}", flush=True)
+    scores = {key: test[key] for key in ("recall_20", "ndcg_20")}
+    return {**scores, "minutes": took, "weights": chosen, "parts_ndcg_20": alone}
+
+
 def main() -> None:
     parser = arguments(__doc__, seeds=1)
     parser.add_argument("data", nargs="?", default="lastfm")
     parser.add_argument("--models", nargs="*", default=["popularity", "lightgcn-softmax"], choices=list(MODELS))
     parser.add_argument("--try", dest="tried", nargs="*", default=[], metavar="OPTION=VALUE,VALUE")
+    parser.add_argument("--fuse", action="store_true", help="also all models as one ranking")
     parser.add_argument("--epochs", type=int, help="instead of each model's own")
     parser.add_argument("--batch-size", type=int, help="instead of each model's own")
     args = parser.parse_args()
     figures: dict[str, float] = {}
     details: dict[str, Any] = {}
+    given = {"epochs": 1 if args.quick else args.epochs, "batch_size": args.batch_size}
+    of_training = {key: value for key, value in given.items() if value}
     for model in args.models:
-        given = {"epochs": 1 if args.quick else args.epochs, "batch_size": args.batch_size}
-        fixed = {} if is_solved(model) else {key: value for key, value in given.items() if value}
+        fixed = {} if is_solved(model) else of_training
         tried = read_tried(args.tried, model)
         chosen, validation = best_of(tried, args.data, model, fixed) if tried else ({}, [])
         seeds = 1 if args.quick or is_solved(model) else args.seeds
@@ -161,6 +198,9 @@ def main() -> None:
         details[model] = {**scores, "validation": validation, "recipe": repr(recipe), "config": repr(config)}
         prefix = "" if len(args.models) == 1 else f"{model}_"
         figures |= {f"{prefix}{key}": float(np.mean(values)) for key, values in scores.items()}
+    if args.fuse:
+        details["fused"] = fused(args.data, args.models, of_training, args.quick)
+        figures |= {f"fused_{key}": details["fused"][key] for key in ("recall_20", "ndcg_20", "minutes")}
     for name, (recall, ndcg) in PUBLISHED.get(args.data, {}).items():
         print(f"{args.data} published {name}: recall_20 {recall:.4f}, ndcg_20 {ndcg:.4f}")
     finish(f"rec_quality_{args.data}", figures, args, published=PUBLISHED.get(args.data, {}), runs=details)

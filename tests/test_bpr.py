@@ -182,7 +182,6 @@ def test_the_rate_of_the_clock_counts():
         (BPRMF(dim=4), BPR(), {"l1": 0.1}),
         (BPRMF(dim=4), BPR(), {"n3": 0.1}),
         (BPRMF(dim=4), BPR(), {"clip_norm": 1.0}),
-        (BPRMF(dim=4), BPR(in_kernels=False), {}),
         (BPRMF(dim=4), Hardest(BPR(), 2), {}),
         (LINE(dim=4, order="second", table_dtype="float32"), BPR(), {"row_dropout": 0.1}),
         (LightGCN(dim=4), BPR(), {}),
@@ -192,15 +191,19 @@ def test_what_the_kernel_does_not_know_takes_autograd(recipe, objective, options
     assert isinstance(make_step(recipe.build(checkerboard()), objective, replace(SGD, **options)), AutogradStep)
 
 
-def test_weighted_examples_take_autograd():
+def test_weighted_examples_take_longer_steps():
     graph = checkerboard()
     split = gt.split_edges(graph.replace(weight=np.arange(graph.num_edges) + 1.0), seed=0)
     model = BPRMF(dim=4).build(split.train)
-    for kind, step in (("none", FusedStep), ("column", AutogradStep)):
-        task = gt.Recommendation(split, loss="bpr", negatives=1, sample_weight=kind)
-        training = task.training(model, SGD)
-        assert type(make_step(model, training.objective, SGD)) is step
-        assert (next(training.sampler.batches(0)).weight is None) == (kind == "none")
+    task = gt.Recommendation(split, loss="bpr", negatives=1, sample_weight="column")
+    training = task.training(model, SGD)
+    assert isinstance(make_step(model, training.objective, SGD), FusedStep)
+    batch = next(training.sampler.batches(0))
+    assert batch.weight is not None
+    twice, doubled = model.copy(), model.copy()
+    BPR().update(twice, replace(batch, weight=torch.full((len(batch),), 2.0)), 0.1, 1, 0.01)
+    BPR().update(doubled, replace(batch, weight=None), 0.2, 1, 0.01)
+    torch.testing.assert_close(twice.encoder.weight, doubled.encoder.weight)
 
 
 # ---- the sampler --------------------------------------------------------------------------------------------

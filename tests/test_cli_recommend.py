@@ -68,7 +68,7 @@ def test_explained(place: Path) -> None:
     own = set(learned.ids.values(learned.edges[1, learned.edges[0] == 0]))
     for item in found:
         assert {part["id"] for part in item["because"]} == own and item["how"] == "fitted"
-        assert sum(part["part"] for part in item["because"]) + item["rest"] == pytest.approx(item["score"], abs=1e-9)
+        assert sum(part["part"] for part in item["because"]) + item["rest"] == pytest.approx(item["score"], abs=1e-6)
     text = done("recommend", "log", "0", "-k", "2", "--explain").out
     assert "of which" in text and "rest" in text and "ridge" in text
 

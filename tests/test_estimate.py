@@ -128,18 +128,20 @@ def test_queries_by_hand(monkeypatch):
     assert training_memory(exact, size) == training_memory(alone, size)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "text"])
 def test_every_model_takes_more_for_more(name):
     plan, size = plan_of(name), size_for(name)
     least = [max(training_memory(plan, size).values()), max(embedding_memory(plan, size, RATIOS).values())]
     assert all(value > 0 for stage in (RATIOS, None) for value in embedding_memory(plan, size, stage).values())
-    wider = plan_of(name, dim=2 * plan.dim)
-    for other, more in ((wider, size), (plan, size_for(name, nodes=3000)), (plan, size_for(name, edges=40_000))):
+    cases = [(plan, size_for(name, nodes=3000)), (plan, size_for(name, edges=40_000))]
+    if "dim" in RECIPES[name].__dataclass_fields__:
+        cases.append((plan_of(name, dim=2 * plan.dim), size))
+    for other, more in cases:
         assert max(training_memory(other, more).values()) > least[0]
         assert max(embedding_memory(other, more, RATIOS).values()) > least[1]
-    assert 0 < training_seconds(plan, size) < 1e5
+    assert (0 if name == "popularity" else 1e-9) <= training_seconds(plan, size) < 1e5
     longer = Plan(plan.model, plan.options, TrainConfig(**{**vars(plan.config), "epochs": 50 * plan.config.epochs}))
-    if name not in ("netmf", "prone"):
+    if hasattr(RECIPES[name], "pretraining"):
         assert training_seconds(longer, size) > 5 * training_seconds(plan, size)
 
 

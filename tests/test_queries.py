@@ -88,7 +88,7 @@ def test_weights_of_triples_are_those_of_their_examples(graph):
     weight = np.random.default_rng(0).random(graph.num_edges)
     batches = list(QuerySampler(graph, 1000, weight).batches(0))
     assert batches[0].weight.sum().item() == pytest.approx(2 * weight.sum(), rel=1e-5)
-    with pytest.raises(ArgumentError, match="one number per triple"):
+    with pytest.raises(ArgumentError, match="one number per edge"):
         QuerySampler(graph, 10, weight[1:])
 
 

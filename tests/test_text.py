@@ -13,6 +13,8 @@ import graphtune
 from cli_help import done, run, working_in
 from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
+from graphtune.estimate import Plan, Size, training_memory, training_seconds
+from graphtune.estimate.memory import weight_bytes
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.text import Text, TextEncoder
@@ -143,6 +145,17 @@ def test_a_run_that_broke_off_ends_alike(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         begin(saved, Breaking(sampler, sampler.num_batches + 1))
     assert equal(begin(replace(saved, resume=True), sampler), whole)
+
+
+def test_what_it_takes_is_counted():
+    """Of the weights all but what a layer norm has; of the rest, more for longer texts and larger batches."""
+    recipe, size = Text(str(PLACE)), Size(nodes=100, edges=400, targets=100)
+    plan = Plan.of(recipe, CONFIG)
+    held = 4 * sum(p.numel() for p in recipe.build(fruits_and_fish()).encoder.parameters())
+    assert weight_bytes(plan, size) == pytest.approx(held, rel=0.05)
+    longer = Plan.of(replace(recipe, max_length=256), CONFIG)
+    assert max(training_memory(longer, size).values()) > max(training_memory(plan, size).values())
+    assert training_seconds(longer, size) > training_seconds(plan, size) > 0
 
 
 def test_layers_are_named_from_below():

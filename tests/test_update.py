@@ -8,7 +8,7 @@ import torch
 
 import graphtune as gt
 from graphtune.adapt.update import Updating, _Task, read_news, told, update, usual_update
-from graphtune.sampling import EdgeSampler, Negatives, Replay
+from graphtune.sampling import EdgeSampler, Negatives, Replay, VisitSampler
 from graphtune.split import TEST, TRAIN, UNUSED, VALID
 from graphtune.testing import snapshot
 from test_arrivals import log
@@ -174,7 +174,7 @@ def test_new_events_weigh_more():
     config = usual_update(model)
     sampler = _Task(news, Updating(weight=3.0)).training(news.start, config).sampler
     assert sampler.weight.tolist() == [1.0] * news.first + [3.0] * news.counts()["learned"]
-    assert _Task(news, Updating()).training(news.start, config).sampler.weight is None
+    assert isinstance(_Task(news, Updating()).training(news.start, config).sampler, VisitSampler)
 
 
 def test_a_model_that_learned_all_has_nothing_earlier_to_judge():

@@ -36,6 +36,8 @@ class Estimate:
     confidence: float = 0.95
 
     def __str__(self) -> str:
+        if np.isnan(self.low):
+            return _shown(self.mean)
         return f"{_shown(self.mean)} [{_shown(self.low)}, {_shown(self.high)}]"
 
 

@@ -17,7 +17,7 @@ from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation
 from graphtune.graph import Graph
 from graphtune.models.base import ClosedForm, Model
-from graphtune.sampling import EdgeSampler, Replay, Sampler
+from graphtune.sampling import EdgeSampler, Replay, Sampler, VisitSampler
 from graphtune.split import TEST, TRAIN, UNUSED, VALID, Split
 from graphtune.split.keys import group_by, row_key
 from graphtune.split.parts import UPDATED
@@ -241,6 +241,8 @@ class _Task:
         how, first = self.how, self.news.first
         if how.weight == 1 and how.replay is None:
             return sampler
+        if isinstance(sampler, VisitSampler):
+            sampler = EdgeSampler(sampler.graph, sampler.batch_size, sampler.negatives, seed=sampler.seed)
         if not isinstance(sampler, EdgeSampler):
             option = "weight" if how.weight != 1 else "replay"
             raise bad(option, "Updating", "left out: the recipe draws no edges", getattr(how, option))

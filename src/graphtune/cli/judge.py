@@ -165,8 +165,8 @@ def _show_groups(name: str, groups: list[dict[str, Any]]) -> None:
 
 def estimate_cells(metric: dict[str, Any]) -> tuple[str, str]:
     """A value and its interval, in the digits that they deserve."""
-    value, interval = str(Estimate(metric["mean"], metric["low"], metric["high"], metric["n"])).split(" ", 1)
-    return value, "-" if metric["low"] != metric["low"] else interval
+    value, _, interval = str(Estimate(metric["mean"], metric["low"], metric["high"], metric["n"])).partition(" ")
+    return value, interval or "-"
 
 
 def find_task(name: str) -> Any:

@@ -137,6 +137,7 @@ USUAL = {
             "contrast_temperature": 0.2,
             "noise": 0.1,
             "rounding": 1 / 64,
+            "side_weight": 0.0,
         },
         EVENTS,
     ),

@@ -119,8 +119,7 @@ def pair_pretraining(
         how = replace(negatives, unknown=True)
         if config.optimizer == "sgd" and weight is None and graph.relation is None:
             return VisitSampler(graph, config.batch_size, how, config.seed), BPR()
-        sampler = EdgeSampler(graph, config.batch_size, how, weight=weight, seed=config.seed)
-        return sampler, BPR(in_kernels=weight is None)
+        return EdgeSampler(graph, config.batch_size, how, weight=weight, seed=config.seed), BPR()
     if loss == "softmax":
         how = replace(negatives, shared=True)
         return EdgeSampler(graph, config.batch_size, how, weight=weight, seed=config.seed), SampledSoftmax()

@@ -70,13 +70,10 @@ class BPR:
     """-log s(score(u, v) - score(u, n)), the mean over the negatives (Rendle et al., 2009), less known positives.
 
     Needs `source`, `target` and `negative`; `update` needs a `Lookup` encoder and a `Dot` or `Context` scorer, in
-    float32. It takes L2 too, and leaves examples out that have the same row in two places.
-
-    Attributes:
-        in_kernels: whether `update` may be used; it knows no weights of a batch.
+    float32. It takes L2 too, multiplies both by the weights of the examples, and leaves examples out that have the same
+    row in two places.
     """
 
-    in_kernels: bool = True
     obeys: ClassVar = ("l2",)
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
@@ -89,7 +86,7 @@ class BPR:
         return Losses((values * left).sum(-1) / left.sum(-1).clamp_min(1), factors)
 
     def can_update(self, model: Any) -> bool:
-        known = self.in_kernels and model.encoder.in_kernels and model.scorer.in_kernels
+        known = model.encoder.in_kernels and model.scorer.in_kernels
         return known and all(p.dtype == torch.float32 for p in model.table_parameters().values())
 
     def update(self, model: Any, batch: Batch, lr: float, threads: int | None = None, l2: float = 0.0) -> float:
@@ -105,6 +102,8 @@ class BPR:
         else:
             left = (~is_positive(batch)).numpy()
             share = np.float32(lr) * left / np.maximum(left.sum(1, dtype=np.float32, keepdims=True), 1)
+        if batch.weight is not None:
+            share = share * batch.weight.numpy()[:, None]
         return train_triplets(source, target, user, positive, negative, share, l2, threads)
 
 
