@@ -29,10 +29,12 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("popularity", "itemknn", "ease", "gf-cf", "bspm", "bprmf", "lightgcn")},
     "bprmf-cosines": ("bprmf", {"loss": "softmax", "negatives": 512, "temperature": 0.2}),
     "lightgcn-softmax": ("lightgcn", {"loss": "softmax", "negatives": 1024}),
+    "bprmf-full": ("bprmf", {"loss": "full-softmax", "temperature": 0.2}),
+    "lightgcn-cosines": ("lightgcn", {"loss": "softmax", "negatives": 1024, "temperature": 0.2}),
     "lightgcn-contrast": ("lightgcn", {"contrast": 0.2}),
 }
 """The recipe and its options by the name that the benchmark has for it."""
-FROM_SVD = ("bprmf-cosines",)
+FROM_SVD = ("bprmf-cosines", "bprmf-full", "lightgcn-cosines")
 """Models that start from the SVD of the log."""
 SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     # on two parts of a fifth of the train part, and the validation part of the data set: dim of 64 to 256, low_pass of
@@ -41,6 +43,9 @@ SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     ("lastfm", "bspm"): {"dim": 96, "low_pass": 0.6, "sharpening": 0.3, "item_power": 0.4},
     # on the validation part: temperature of .1 to .25, 512 and 1,024 negatives, random starts
     ("lastfm", "bprmf-cosines"): {"epochs": 45, "patience": 0},
+    # on the same: dim of 64, 128, 256; sampled and full softmax
+    ("lastfm", "bprmf-full"): {"dim": 128, "epochs": 30, "patience": 0},
+    ("lastfm", "lightgcn-cosines"): {"dim": 128, "layers": 2, "epochs": 40, "patience": 0},
     # on the same parts as gf-cf: l2 of 50, 150, 500; neighbours of 50, 200, shrinkage of 5, 20
     ("lastfm", "ease"): {"l2": 150.0},
     ("lastfm", "itemknn"): {"neighbours": 200, "shrinkage": 20.0},
@@ -48,6 +53,14 @@ SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     # item_power of .4, .5, sharpening of 0, 1, 2.5
     ("gowalla", "gf-cf"): {"dim": 448, "low_pass": 0.3, "item_power": 0.4},
     ("gowalla", "bspm"): {"dim": 448, "low_pass": 0.3, "sharpening": 1.0, "item_power": 0.4},
+    # not searched; the rest as of lastfm
+    ("gowalla", "bprmf-cosines"): {
+        "temperature": 0.15,
+        "negatives": 1024,
+        "batch_size": 8192,
+        "epochs": 25,
+        "patience": 0,
+    },
 }
 """Options of the recipe and of the training by (data set, model), chosen on validation; elsewhere the recipe's own."""
 CHOSEN_ON = {"gowalla": "gowalla-lightgcnpp"}
