@@ -22,7 +22,7 @@ import graphtune as gt
 from graphtune.cli.machine import peak_resident
 from harness import arguments, finish
 
-TASTES, OWN, POWER, EVENTS = 1000, 0.8, -0.8, 20
+TASTES, OWN, POWER, EVENTS = 1000, 0.8, -0.8, 40
 USERS = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 
 
@@ -73,7 +73,9 @@ def one(users: int, items: int, path: str, epochs: int) -> dict[str, float]:
 
 
 def training(epochs: int) -> gt.TrainConfig:
-    return gt.TrainConfig(epochs=epochs, batch_size=65536, lr=0.05, optimizer="sgd", patience=0)
+    return gt.TrainConfig(
+        epochs=epochs, batch_size=32768, lr=0.2, optimizer="sgd", l2=0.0025, schedule="linear", patience=0
+    )
 
 
 def most_popular(split: gt.Split) -> float:
