@@ -128,7 +128,7 @@ def uniform(rows: int, dim: int, scale: float, seed: int, dtype: str = "float32"
 def _rows(table: Tensor, nodes: Tensor | None, sparse: bool) -> Tensor:
     if nodes is None:
         rows = table
-    elif sparse or nodes.ndim != 1 or table.device.type != "cpu":
+    elif sparse or nodes.ndim != 1 or not table.is_cpu:
         rows = F.embedding(nodes, table, sparse=sparse)
     else:
         rows = table.index_select(

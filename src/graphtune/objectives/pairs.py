@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from graphtune.batch import Batch
@@ -39,9 +41,7 @@ class EdgeProximity:
     def __call__(self, model: Any, batch: Batch) -> Losses:
         assert batch.target is not None and batch.negative is not None
         scores, factors = with_target(model, batch)
-        sign = torch.ones(scores.shape[1], device=scores.device)
-        sign[0] = -1
-        wrong = scores * sign
+        wrong = scores * _signs(scores.shape[1], scores.device)
         values = F.softplus(wrong)
         if self.label_smoothing:
             values = values - self.label_smoothing / 2 * wrong
@@ -125,7 +125,17 @@ class CosineContrast:
     def __call__(self, model: Any, batch: Batch) -> Losses:
         query, key, noise, factors = pair_and_noise(model, batch)
         query, key, noise = (F.normalize(x, dim=-1) for x in (query, key, noise))
-        cosines = query @ noise.T if noise.ndim == 2 else (query[:, None] * noise).sum(-1)
+        cosines = query @ noise.T if noise.ndim == 2 else (query.unsqueeze(1) * noise).sum(-1)
         left = ~is_positive(batch)
         wrong = (F.relu(cosines - self.margin) * left).sum(-1) / left.sum(-1).clamp_min(1)
         return Losses(1 - (query * key).sum(-1) + self.weight * wrong, factors)
+
+
+@lru_cache(maxsize=16)
+def _signs(count: int, device: torch.device) -> Tensor:
+    """[count] -1 for the target, which comes first, and 1 for noise. Made once: in each small step it would take as
+    long as the products."""
+    with torch.inference_mode(False):  # or autograd would refuse it later
+        signs = torch.ones(count, device=device)
+        signs[0] = -1
+        return signs

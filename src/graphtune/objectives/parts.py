@@ -1,5 +1,7 @@
 """What several objectives share: the queries, keys and rows of a batch, and tables as kernels read them.
 
+A small step takes as long as its calls, so `unsqueeze` and `select` stand here for indexing, which takes half as long
+again.
 Axes: B examples, K negatives, Q query.
 """
 
@@ -32,11 +34,11 @@ def with_target(model: Any, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
     scorer, negative = model.scorer, batch.own_negative()
     if negative.ndim == 1:
         query, key, noise, used = pair_and_noise(model, batch)
-        return torch.cat([scorer.pair(query, key)[:, None], scorer.cross(query, noise)], 1), used
-    nodes = torch.cat([batch.target[:, None], negative], 1)
+        return torch.cat([scorer.pair(query, key).unsqueeze(1), scorer.cross(query, noise)], 1), used
+    nodes = torch.cat([batch.target.unsqueeze(1), negative], 1)
     source, rows = model.rows(batch.source, nodes)
     query, keys = scorer.query(source, batch.relation), scorer.key(rows, nodes)
-    return scorer.pair(query[:, None], keys), factors(scorer, batch, source, keys[:, 0])
+    return scorer.pair(query.unsqueeze(1), keys), factors(scorer, batch, source, keys.select(1, 0))
 
 
 def scored(model: Any, batch: Batch) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
@@ -59,13 +61,13 @@ def noise_scores(model: Any, query: Tensor, noise: Tensor) -> Tensor:
     """[B, K] scores of queries with their own noise [B, K, Q], or with shared noise [K, Q]."""
     if noise.ndim == 2:
         return model.scorer.cross(query, noise)
-    return model.scorer.pair(query[:, None], noise)
+    return model.scorer.pair(query.unsqueeze(1), noise)
 
 
 def is_positive(batch: Batch) -> Tensor:
     """[B, K] bool: negatives that are the example's target, or known positives where the batch says which are."""
     assert batch.target is not None
-    same = batch.own_negative() == batch.target[:, None]
+    same = batch.own_negative() == batch.target.unsqueeze(1)
     return same if batch.known is None else same | batch.known
 
 
