@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -199,7 +200,9 @@ def main() -> None:
         **{f"{name}_speedup": median_ratio(rows, "torch", "ours") for name, rows in losses.items()},
         **{f"us_over_torch_{name}": _over(rows) for name, rows in steps.items()},
     }
-    finish("engine_overhead", figures, args, shown=list(figures)[:5], steps=steps, table=table, losses=losses)
+    load = psutil.getloadavg()  # of the last 1, 5 and 15 minutes: what else the machine did
+    shown = list(figures)[:5]
+    finish("engine_overhead", figures, args, shown, steps=steps, table=table, losses=losses, load_average=load)
 
 
 if __name__ == "__main__":
