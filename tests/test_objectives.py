@@ -109,6 +109,16 @@ def test_edge_proximity(order):
     np.testing.assert_allclose(values(EdgeProximity(), model, batch_of(*PAIRS, OWN)), naive, rtol=1e-5)
 
 
+def test_edge_proximity_seen_in_inference_mode_can_be_learned_from_later(dot):
+    model, batch = dot[0], batch_of(*PAIRS, [[5, 6, 7, 8, 9, 10, 11]] * 4)  # as many negatives as no other test has
+    with torch.inference_mode():
+        seen = values(EdgeProximity(), model, batch)
+    learned = EdgeProximity()(model, batch).values
+    learned.sum().backward()
+    np.testing.assert_array_equal(learned.detach().numpy(), seen)
+    assert model.encoder.weight.grad.count_nonzero()
+
+
 def test_both_orders_is_the_sum_of_two():
     model = scrambled(LINE(dim=6, order="both").build(two_cliques()))
     first = model.encoder.first.weight.detach().double().numpy()
