@@ -266,7 +266,7 @@ def walk_batch(repeats, length=6, negatives=3):
     rng = np.random.default_rng(0)
     if repeats:
         walks = rng.integers(0, 12, (4, 6)).astype(np.int32)
-        walks[1, 4:] = -1
+        walks[1, 4:] = walks[2, 3:] = -1
     else:
         walks = rng.permutation(12).reshape(-1, 6).astype(np.int32)
     walks = walks[:, :length]

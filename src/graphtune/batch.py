@@ -195,8 +195,8 @@ class WalkBatch:
         walk, centre, other = np.nonzero(near)
         pair = centre // 2
         reach = self.reach[walk, pair]
-        first, last = np.maximum(0, 2 * pair - reach), np.minimum(length - 1, 2 * pair + 1 + reach)
-        second = other >= first + (last - first + 8) // 8 * 4
+        first, end = np.maximum(0, 2 * pair - reach), np.minimum(length, 2 * pair + 2 + reach)
+        second = other >= first + (end - first + 7) // 8 * 4
         return (
             torch.from_numpy(self.walks[walk, other].astype(np.int64)),
             torch.from_numpy(self.walks[walk, centre].astype(np.int64)),

@@ -63,10 +63,20 @@ def _loss(rate, pull, lr):
 
 @njit(cache=True, nogil=True)
 def around(at, reach, length):
-    """First and last place around the centres `at` and `at` + 1, and the first that meets the second negatives: the
-    middle, such that passes in twos of two are full before it."""
-    first, last = max(0, at - reach), min(length - 1, at + 1 + reach)
-    return first, last, first + (last - first + 8) // 8 * 4
+    """Bounds of the two halves of the places around the centres `at` and `at` + 1. The first is the larger one, such
+    that its passes in twos of two are full."""
+    first, end = max(0, at - reach), min(length, at + 2 + reach)
+    return first, min(end, first + (end - first + 7) // 8 * 4), end
+
+
+@njit(cache=True, nogil=True)
+def _kind(near, at, two, reach):
+    """Which of the centres `at` and `at` + 1 the place `near` is trained on; `two` is -1 where there is no second."""
+    of_first = near != at and near <= at + reach
+    of_second = near != at + 1 and near > at - reach and two >= 0
+    if of_first:
+        return BOTH if of_second else FIRST
+    return SECOND if of_second else NEITHER
 
 
 @njit(cache=True, nogil=True)
@@ -84,35 +94,29 @@ def _walks(begin, end, source, target, walks, reach, negative, lr, offset, label
             if one < 0:
                 break
             two = np.int64(walks[w, at + 1]) if at + 1 < length else np.int64(-1)
-            _prepare(one, two, negative[w, at // 2, 0], dim, lr, offset, rate)
+            far, wanted = reach[w, at // 2], at // 2 % MEASURED == 0
+            places = around(at, far, length)
             _fetch_next(source, target, walks, negative, w, at)
-            far = reach[w, at // 2]
-            first, last, half = around(at, far, length)
-            wanted, size = at // 2 % MEASURED == 0, 0
-            for near in range(first, last + 1):
-                if near == half:
-                    _prepare(one, two, negative[w, at // 2, 1], dim, lr, offset, rate)
-                x = np.int64(walks[w, near])
-                if x >= 0:
-                    of_first = near != at and near <= at + far
-                    of_second = two >= 0 and near != at + 1 and near > at - far
-                    if of_first or of_second:
-                        row[size] = x
-                        kind[size] = BOTH if of_first and of_second else FIRST if of_first else SECOND
+            for half in range(2):
+                _prepare(one, two, negative[w, at // 2, half], dim, lr, offset, rate)
+                size = 0
+                for near in range(places[half], places[half + 1]):
+                    row[size], kind[size] = walks[w, near], _kind(near, at, two, far)
+                    if row[size] >= 0 and kind[size] != NEITHER:
                         size += 1
-                if size == 0 or (size < 4 and near < last):
-                    continue
-                row[size:], kind[size:] = row[size - 1], NEITHER
-                size, filled = 0, size
-                pulls(source, target, row[0], row[1], offset, tiles, label, rate, kind[0], kind[1], pull)
-                if wanted:
-                    pairs = 2 if kind[0] == BOTH else 1
-                    loss, measured, wanted = loss + _loss(rate[kind[0]], pull[0], lr), measured + pairs, False
-                if filled > 2:
-                    pulls(source, target, row[2], row[3], offset, tiles, label, rate, kind[2], kind[3], other)
-                update(source, target, row[0], row[1], offset, tiles, pull, move)
-                if filled > 2:
-                    update(source, target, row[2], row[3], offset, tiles, other, move)
+                    if size == 0 or (size < 4 and near + 1 < places[half + 1]):
+                        continue
+                    row[size:], kind[size:] = row[size - 1], NEITHER
+                    size, filled = 0, size
+                    pulls(source, target, row[0], row[1], offset, tiles, label, rate, kind[0], kind[1], pull)
+                    if wanted:
+                        pairs = 2 if kind[0] == BOTH else 1
+                        loss, measured, wanted = loss + _loss(rate[kind[0]], pull[0], lr), measured + pairs, False
+                    if filled > 2:
+                        pulls(source, target, row[2], row[3], offset, tiles, label, rate, kind[2], kind[3], other)
+                    update(source, target, row[0], row[1], offset, tiles, pull, move)
+                    if filled > 2:
+                        update(source, target, row[2], row[3], offset, tiles, other, move)
     return loss, measured
 
 
