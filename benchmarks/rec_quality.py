@@ -6,8 +6,8 @@ once more on train and validation together, which is the train part that the dat
 published figures. `--try dim=128,256 low_pass=.3,1` makes every combination from the train part, takes the best by
 validation, and only then looks at test. For Gowalla it is chosen on the division that LightGCN++ published
 (gowalla-lightgcnpp), whose test part is the same. Minutes are of the solving or training and the ranking of all users.
-`--fuse` makes one ranking of all models: weights and epochs are learned by validation, then every model is made again
-on the published train part, and test is looked at once.
+`--fuse` also makes one ranking of all models, `--fuse only` nothing else: weights and epochs are learned by
+validation, then every model is made again on the published train part, and test is looked at once.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("data", nargs="?", default="lastfm")
     parser.add_argument("--models", nargs="*", default=["popularity", "lightgcn-softmax"], choices=list(MODELS))
     parser.add_argument("--try", dest="tried", nargs="*", default=[], metavar="OPTION=VALUE,VALUE")
-    parser.add_argument("--fuse", action="store_true", help="also all models as one ranking")
+    parser.add_argument("--fuse", nargs="?", const="also", choices=("also", "only"), help="one ranking of all models")
     parser.add_argument("--epochs", type=int, help="instead of each model's own")
     parser.add_argument("--batch-size", type=int, help="instead of each model's own")
     args = parser.parse_args()
@@ -199,7 +199,7 @@ def main() -> None:
     details: dict[str, Any] = {}
     given = {"epochs": 1 if args.quick else args.epochs, "batch_size": args.batch_size}
     of_training = {key: value for key, value in given.items() if value}
-    for model in args.models:
+    for model in args.models if args.fuse != "only" else ():
         fixed = {} if is_solved(model) else of_training
         tried = read_tried(args.tried, model)
         chosen, validation = best_of(tried, args.data, model, fixed) if tried else ({}, [])

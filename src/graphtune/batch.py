@@ -159,8 +159,9 @@ class WalkBatch:
 
     Attributes:
         walks: [W, L] int32 nodes, -1 for none.
-        reach: [W, L] int32, how far the window of each centre reaches.
-        negative: [W, L, K] int32 negatives of each centre.
+        reach: [W, G] int32, G = ceil(L / 2), how far the windows of two centres in a row reach.
+        negative: [W, G, 2, K] int32, of two centres in a row: the first set is for the nodes around them up to the
+            middle or a little beyond it (`kernels.skipgram.around`), the second for the others.
     """
 
     unit: ClassVar[str] = "pairs"
@@ -171,7 +172,8 @@ class WalkBatch:
     def __len__(self) -> int:
         """The number of training pairs."""
         at, size = np.arange(self.walks.shape[1]), (self.walks >= 0).sum(1, keepdims=True)
-        near = np.minimum(at, self.reach) + np.minimum(size - 1 - at, self.reach)
+        reach = self.reach[:, at // 2]
+        near = np.minimum(at, reach) + np.minimum(size - 1 - at, reach)
         return int(near[at < size].sum())
 
     def split(self, parts: int) -> list[WalkBatch]:
@@ -187,14 +189,18 @@ class WalkBatch:
         """The training pairs: input node [B], centre [B] and negatives [B, K], int64."""
         length = self.walks.shape[1]
         at = np.arange(length)
-        near = np.abs(at[:, None] - at[None, :])[None] <= self.reach[:, :, None]
+        near = np.abs(at[:, None] - at[None, :])[None] <= self.reach[:, at // 2, None]
         used = self.walks >= 0
         near &= used[:, :, None] & used[:, None, :] & (at[:, None] != at[None, :])
         walk, centre, other = np.nonzero(near)
+        pair = centre // 2
+        reach = self.reach[walk, pair]
+        first, end = np.maximum(0, 2 * pair - reach), np.minimum(length, 2 * pair + 2 + reach)
+        second = other >= first + (end - first + 7) // 8 * 4
         return (
             torch.from_numpy(self.walks[walk, other].astype(np.int64)),
             torch.from_numpy(self.walks[walk, centre].astype(np.int64)),
-            torch.from_numpy(self.negative[walk, centre].astype(np.int64)),
+            torch.from_numpy(self.negative[walk, pair, second.astype(int)].astype(np.int64)),
         )
 
 

@@ -1,20 +1,18 @@
 """The inner products and updates of skip-gram as explicit vector code, and the same in plain Numba.
 
-Two source rows meet all targets of one centre in a pass, so that a target row is read and written once for both.
-LLVM's own vectoriser gives up here: it cannot know that the rows do not overlap. GRAPHTUNE_PLAIN_KERNELS=1 takes the
-plain functions instead; tests hold the two equal.
+Two source rows meet all targets in a pass, so that a target row is read and written once for both. LLVM's own
+vectoriser gives up here: it cannot know that the rows do not overlap. GRAPHTUNE_PLAIN_KERNELS=1 takes the plain
+functions instead; tests hold the two equal.
 
-Targets go in tiles of 3. Per tile there are 8 numbers: those of the first source row with each target and one unused,
-then the same of the second. With `apart`, the first target of all is of the first source row only; in its place the
-second meets a row of its own.
+Targets go in tiles of 7, with 8 numbers per tile and source row, one of them unused. A source row has a kind, which
+says at what rate it meets each target, 0 for not at all.
 
 Tables are float32, or bfloat16 as uint16 (see `kernels.lanes`); sums are float32 in both.
 
-Axes: T tiles, D dim.
+Axes: T tiles, D dim, R kinds.
 """
 
 import os
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -46,20 +44,19 @@ from graphtune.kernels.lanes import (
     widened,
 )
 
-TILE = 3  # with more, an update's multipliers and rows do not fit into 16 vector registers
+TILE = 7  # two source rows' sums with so many fit into 16 vector registers
 LINE = 64  # bytes the processor fetches at once
 
 
 class _Pass:
-    """What both emitters read: (apart, source, target, first, second, offset, tiles, ...), `apart` known by now."""
+    """What both emitters read: (source, target, first, second, offset, tiles, ...)."""
 
     def __init__(self, context, builder, signature, arguments):
         self.context, self.builder, self.kinds, self.arguments = context, builder, signature.args, arguments
-        self.apart = self.kinds[0].literal_value
-        rows, shape = self.array(1)
-        self.keys, self.offsets = self.array(2)[0], self.array(5)[0]
-        self.dim, self.tiles = shape[1], arguments[6]
-        self.sources = [builder.gep(rows, [builder.mul(row, self.dim)]) for row in arguments[3:5]]
+        rows, shape = self.array(0)
+        self.keys, self.offsets = self.array(1)[0], self.array(4)[0]
+        self.dim, self.tiles = shape[1], arguments[5]
+        self.sources = [builder.gep(rows, [builder.mul(row, self.dim)]) for row in arguments[2:4]]
 
     def array(self, i):
         """(data, shape) of argument i."""
@@ -67,31 +64,19 @@ class _Pass:
         return array.data, cgutils.unpack_tuple(self.builder, array.shape)
 
     def targets(self, tile):
-        """For each place of a tile the target rows that meet the first and the second source row."""
+        """The target rows of a tile."""
         first = self.builder.mul(tile, INT(TILE))
-        rows = [(row, row) for row in (self._target(self.builder.add(first, INT(i))) for i in range(TILE))]
-        if self.apart and isinstance(tile, ir.Constant) and tile.constant == 0:
-            rows[0] = rows[0][0], self._target(self.builder.mul(self.tiles, INT(TILE)))
-        return rows
+        offsets = [self.builder.gep(self.offsets, [self.builder.add(first, INT(i))]) for i in range(TILE)]
+        return [self.builder.gep(self.keys, [self.builder.load(offset)]) for offset in offsets]
 
-    def _target(self, place):
-        return self.builder.gep(self.keys, [self.builder.load(self.builder.gep(self.offsets, [place]))])
+    def cells(self, data, row, tile):
+        """Pointer to the tile's 8 numbers in `row` of an array of 8 per tile."""
+        place = self.builder.add(self.builder.mul(row, self.tiles), tile)
+        return self.builder.gep(data, [self.builder.mul(place, INT(CELLS))])
 
-    def cells(self, i, tile):
-        """Pointer to the tile's 8 numbers in argument i."""
-        return self.builder.gep(self.array(i)[0], [self.builder.mul(tile, INT(CELLS))])
-
-    def for_each_tile(self, body, finish=lambda: None):
-        """`body([0, 1])` for two tiles, to keep the multipliers busy; else `body([tile])` of each and `finish()`."""
-        builder = self.builder
-        with builder.if_else(builder.icmp_signed("==", self.tiles, INT(2)), likely=True) as (usual, any_number):
-            with usual:
-                body([INT(0), INT(1)])
-            with any_number:
-                body([INT(0)])
-                with cgutils.for_range_slice(builder, INT(1), self.tiles, INT(1)) as (tile, _):
-                    body([tile])
-                finish()
+    def for_each_tile(self, body):
+        with cgutils.for_range_slice(self.builder, INT(0), self.tiles, INT(1)) as (tile, _):
+            body(tile)
 
     def along(self, body):
         """`body(lanes, d)` for each vector of a row."""
@@ -106,77 +91,82 @@ class _Pass:
             body(Lanes(builder, mask), whole)
 
 
-@intrinsic(prefer_literal=True)
-def vector_pulls(typing, apart, source, target, first, second, offset, tiles, label, rate, out):
+@intrinsic
+def vector_pulls(typing, source, target, first, second, offset, tiles, label, rate, one, two, out):
     """Emit `plain_pulls`; called without a function's frame, which would push dozens of numbers about the arrays."""
 
     def emit(context, builder, signature, arguments):
         step = _Pass(context, builder, signature, arguments)
-        step.for_each_tile(lambda tiles: _emit_pulls(step, tiles))
+        step.for_each_tile(lambda tile: _emit_pulls(step, tile))
         return context.get_dummy_value()
 
-    return types.void(apart, source, target, types.int64, types.int64, offset, types.int64, label, rate, out), emit
+    row = types.int64
+    return types.void(source, target, row, row, offset, row, label, rate, row, row, out), emit
 
 
-def _emit_pulls(step, tiles):
-    builder, targets = step.builder, [step.targets(tile) for tile in tiles]
-    sums = [[cgutils.alloca_once(builder, FLOATS) for _ in range(CELLS)] for _ in tiles]
-    for part in chain(*sums):
+def _emit_pulls(step, tile):
+    builder, targets = step.builder, step.targets(tile)
+    sums = [[cgutils.alloca_once(builder, FLOATS) for _ in range(TILE)] for _ in step.sources]
+    for part in [*sums[0], *sums[1]]:
         builder.store(constant(FLOATS, 0.0), part)
 
     def add(lanes, d):
         x = [lanes.load(row, d) for row in step.sources]
-        for rows, parts in zip(targets, sums):
-            for i, (row, other) in enumerate(rows):
-                y = lanes.load(row, d)
-                z = y if other is row else lanes.load(other, d)
-                for part, number, key in zip((parts[i], parts[CELLS // 2 + i]), x, (y, z)):
-                    builder.store(fma(builder, number, key, builder.load(part)), part)
+        for i, row in enumerate(targets):
+            y = lanes.load(row, d)
+            for number, parts in zip(x, sums):
+                builder.store(fma(builder, number, y, builder.load(parts[i])), parts[i])
 
     step.along(add)
-    for tile, parts in zip(tiles, sums):
-        guess = sigmoid_of_cells(builder, totals(builder, [builder.load(part) for part in parts]))
-        wanted, rates, pulls = (builder.bitcast(step.cells(i, tile), CELL_VECTOR.as_pointer()) for i in (7, 8, 9))
-        error = builder.fsub(builder.load(wanted, align=4), guess)
-        builder.store(builder.fmul(error, builder.load(rates, align=4)), pulls, align=4)
+    (label, _), (rate, _), (out, _) = (step.array(i) for i in (6, 7, 10))
+    wanted = builder.load(_vector_at(builder, step.cells(label, INT(0), tile)), align=4)
+    for s, parts in enumerate(sums):
+        scores = totals(builder, [*map(builder.load, parts), constant(FLOATS, 0.0)])
+        error = builder.fsub(wanted, sigmoid_of_cells(builder, scores))
+        rates = builder.load(_vector_at(builder, step.cells(rate, step.arguments[8 + s], tile)), align=4)
+        builder.store(builder.fmul(error, rates), _vector_at(builder, step.cells(out, INT(s), tile)), align=4)
 
 
-@intrinsic(prefer_literal=True)
-def vector_update(typing, apart, source, target, first, second, offset, tiles, pull, move):
+def _vector_at(builder, place):
+    return builder.bitcast(place, CELL_VECTOR.as_pointer())
+
+
+@intrinsic
+def vector_update(typing, source, target, first, second, offset, tiles, pull, move):
     """Emit `plain_update`."""
 
     def emit(context, builder, signature, arguments):
         step = _Pass(context, builder, signature, arguments)
-        moves, _ = step.array(8)
-        moves = [moves, builder.gep(moves, [step.dim])]
-        step.for_each_tile(lambda tiles: _emit_update(step, tiles, moves), lambda: _emit_moves(step, moves))
+        alone = builder.icmp_signed("==", step.tiles, INT(1))
+        with builder.if_else(alone, likely=True) as (usual, any_number):
+            with usual:
+                _emit_update(step, INT(0), None)
+            with any_number:
+                moves, _ = step.array(7)
+                moves = [moves, builder.gep(moves, [step.dim])]
+                step.for_each_tile(lambda tile: _emit_update(step, tile, moves))
+                _emit_moves(step, moves)
         return context.get_dummy_value()
 
-    return types.void(apart, source, target, types.int64, types.int64, offset, types.int64, pull, move), emit
+    return types.void(source, target, types.int64, types.int64, offset, types.int64, pull, move), emit
 
 
-def _emit_update(step, tiles, moves):
-    """Move the target rows, and the source rows; with one tile of several, gather what the sources are to move by."""
-    builder, alone = step.builder, len(tiles) == 1
-    rows = [pair for tile in tiles for pair in step.targets(tile)]
-    places = [builder.gep(step.cells(7, tile), [INT(i)]) for tile in tiles for i in range(CELLS)]
-    numbers = [spread(builder, builder.load(place)) for place in places]
-    g = [[numbers[t * CELLS + s * CELLS // 2 + i] for t in range(len(tiles)) for i in range(TILE)] for s in (0, 1)]
+def _emit_update(step, tile, moves):
+    """Move the target rows, and the source rows, or gather in `moves` what the sources are to move by."""
+    builder, targets, (pull, _) = step.builder, step.targets(tile), step.array(6)
+    cells = [step.cells(pull, INT(s), tile) for s in (0, 1)]
+    g = [[spread(builder, builder.load(builder.gep(some, [INT(i)]))) for i in range(TILE)] for some in cells]
 
     def add(lanes, d):
         x = [lanes.load(row, d) for row in step.sources]
-        sums = [lanes.load(row, d) for row in moves] if alone else [constant(FLOATS, 0.0)] * 2
-        for i, (row, other) in enumerate(rows):
-            y = z = lanes.load(row, d)
-            moved = fma(builder, g[0][i], x[0], y)
-            if other is not row:
-                lanes.store(moved, row, d, g[0][i])
-                moved = z = lanes.load(other, d)
-            lanes.store(fma(builder, g[1][i], x[1], moved), other, d, g[1][i])
-            sums = [fma(builder, g[s][i], key, sums[s]) for s, key in enumerate((y, z))]
-        for s in (0, 1):
-            place = moves[s] if alone else step.sources[s]
-            lanes.store(sums[s] if alone else builder.fadd(lanes.load(place, d), sums[s]), place, d, sums[s])
+        sums = [lanes.load(row, d) for row in moves] if moves else [constant(FLOATS, 0.0)] * 2
+        for i, row in enumerate(targets):
+            y = lanes.load(row, d)
+            moved = fma(builder, g[1][i], x[1], fma(builder, g[0][i], x[0], y))
+            lanes.store(moved, row, d, g[1][i])
+            sums = [fma(builder, g[s][i], y, sums[s]) for s in (0, 1)]
+        for s, place in enumerate(moves or step.sources):
+            lanes.store(sums[s] if moves else builder.fadd(lanes.load(place, d), sums[s]), place, d, sums[s])
 
     step.along(add)
 
@@ -254,45 +244,39 @@ def sigmoid(x):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def plain_pulls(apart, source, target, first, second, offset, tiles, label, rate, out):
+def plain_pulls(source, target, first, second, offset, tiles, label, rate, one, two, out):
     """out = (label - sigmoid(x . y)) * rate, x source row `first` or `second`, y the target row.
 
-    offset [3 T] int64, where the target rows begin in the flat table; label, rate and out [8 T]. With `apart`, the
-    first target is of the first source row only; in its place the second has another, offset[3 T].
-    """
-    flat = target.reshape(-1)
-    for k in range(TILE * tiles):
-        for s in range(2):
-            row = first if s == 0 else second
-            at = offset[TILE * tiles if apart and k == 0 and s == 1 else k]
-            total = np.float32(0.0)
-            for d in range(source.shape[1]):
-                total += widen(source[row, d]) * widen(flat[at + d])
-            i = k // TILE * CELLS + s * CELLS // 2 + k % TILE
-            out[i] = (label[i] - sigmoid(total)) * rate[i]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def plain_update(apart, source, target, first, second, offset, tiles, pull, move):
-    """Target rows += pull x source rows as they were; source rows += pull x target rows as they were.
-
-    pull [8 T]; move [2, D] is scratch that is 0 before and after. A row that stands twice is moved twice.
+    offset [7 T] int64, where the target rows begin in the flat table; label [8 T]; rate [R, 8 T], of which the first
+    source row reads row `one`, the second `two`; out [2, 8 T].
     """
     flat = target.reshape(-1)
     for k in range(TILE * tiles):
         i = k // TILE * CELLS + k % TILE
-        a, b = pull[i], pull[i + CELLS // 2]
+        for s in range(2):
+            row, kind = (first, one) if s == 0 else (second, two)
+            total = np.float32(0.0)
+            for d in range(source.shape[1]):
+                total += widen(source[row, d]) * widen(flat[offset[k] + d])
+            out[s, i] = (label[i] - sigmoid(total)) * rate[kind, i]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def plain_update(source, target, first, second, offset, tiles, pull, move):
+    """Target rows += pull x source rows as they were; source rows += pull x target rows as they were.
+
+    pull [2, 8 T]; move [2, D] is scratch that is 0 before and after. A row that stands twice is moved twice.
+    """
+    flat = target.reshape(-1)
+    for k in range(TILE * tiles):
+        i = k // TILE * CELLS + k % TILE
+        a, b = pull[0, i], pull[1, i]
         for d in range(source.shape[1]):
             at = offset[k] + d
-            y = z = moved = widen(flat[at])
-            moved += a * widen(source[first, d])
-            if apart and k == 0:
-                flat[at] = narrow(moved, a, flat[at])
-                at = offset[TILE * tiles] + d
-                z = moved = widen(flat[at])
-            flat[at] = narrow(moved + b * widen(source[second, d]), b, flat[at])
+            y = widen(flat[at])
+            flat[at] = narrow(y + a * widen(source[first, d]) + b * widen(source[second, d]), b, flat[at])
             move[0, d] += a * y
-            move[1, d] += b * z
+            move[1, d] += b * y
     for s, row in enumerate((first, second)):
         for d in range(source.shape[1]):
             source[row, d] = narrow(widen(source[row, d]) + move[s, d], move[s, d], source[row, d])

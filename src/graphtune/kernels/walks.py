@@ -192,11 +192,13 @@ def _windows(begin, end, walks, keep, window, accept, other, seed, first_walk, r
                 if uniform(state) >= keep[node]:
                     continue
             walks[w, kept] = node
-            state = advance(state)
-            reach[w, kept] = 1 + int(uniform(state) * window)
-            for k in range(negative.shape[2]):
+            if kept % 2 == 0:
                 state = advance(state)
-                negative[w, kept, k] = draw(accept, other, state)
+                reach[w, kept // 2] = 1 + int(uniform(state) * window)
+                for half in range(2):
+                    for k in range(negative.shape[3]):
+                        state = advance(state)
+                        negative[w, kept // 2, half, k] = draw(accept, other, state)
             kept += 1
 
 
@@ -209,20 +211,20 @@ def windows(
     seed: int = 0,
     first_walk: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """word2vec's random choices for each position of each walk (Mikolov et al., 2013).
+    """word2vec's random choices for each two positions in a row of each walk (Mikolov et al., 2013).
 
     Args:
         walks: [W, L] int32; what subsampling leaves moves together in place, followed by -1.
-        window: the largest reach; each centre draws its own in 1..window.
-        negatives: K, shared by all pairs of one centre.
+        window: the largest reach; one in 1..window is drawn for two centres in a row.
+        negatives: K, shared by about half of the pairs of two centres in a row.
         noise: alias table (accept, other) [N] of the noise distribution.
         keep: [N] chance that an occurrence of a node stays, or None for all.
 
     Returns:
-        reach [W, L] int32 and negative [W, L, K] int32.
+        reach [W, G] int32 and negative [W, G, 2, K] int32, G = ceil(L / 2).
     """
-    reach = np.zeros(walks.shape, dtype=np.int32)
-    negative = np.zeros((*walks.shape, negatives), dtype=np.int32)
+    reach = np.zeros((len(walks), -(-walks.shape[1] // 2)), dtype=np.int32)
+    negative = np.zeros((*reach.shape, 2, negatives), dtype=np.int32)
     kept = np.empty(0, dtype=np.float32) if keep is None else keep.astype(np.float32)
     arguments = walks, kept, window, *noise, np.uint64(seed), np.int64(first_walk), reach, negative
     in_blocks(_windows, len(walks), *arguments, block=WALKS_A_BLOCK)

@@ -46,7 +46,7 @@ class DeepWalk:
         walks_per_node: walks that start at each node in an epoch.
         walk_length: nodes a walk.
         window: largest distance of a pair in a walk.
-        negatives: noise nodes per centre.
+        negatives: noise nodes of a pair; pairs near one another in a walk share them.
         restart: chance of a walk to jump back to its start instead of a step.
         subsample: word2vec's threshold for frequent nodes; 0 keeps all.
         table_dtype: "float32", or "bfloat16" for tables of half the size, whose small steps are rounded by chance.

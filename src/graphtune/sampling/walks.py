@@ -28,7 +28,7 @@ class WalkSampler:
         walks_per_node: walks that start at each node with a neighbour.
         walk_length: nodes a walk.
         window: largest distance of a pair in a walk.
-        negatives: K, noise nodes per centre.
+        negatives: K, noise nodes that two centres in a row share.
         p, q: node2vec's return and in-out parameters.
         restart: chance to jump back to the start instead of a step.
         subsample: word2vec's threshold for frequent nodes; 0 keeps all.
