@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from graphtune.check import bad, integer
 from graphtune.cli.judge import whole_graph
+from graphtune.cli.options.saved import PredictOptions
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import lines, table
 from graphtune.evaluate.nodes import head_outputs, head_values
@@ -34,31 +35,6 @@ def neighbors(directory: str, node: str, k: int, kind: str | None, own: str | No
 def show_neighbors(result: dict[str, Any]) -> None:
     rows = [[n["id"], f"{n['cosine']:.4f}"] for n in result["neighbors"]]
     table(f"Nearest to {result['id']}", ("id", "cosine"), rows)
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """What `graphtune predict` is asked.
-
-    Attributes:
-        directory: of the model.
-        names: pairs of ids, triples, a triple with one "?", or nodes.
-        nodes: whether `names` are nodes.
-        k: how many candidates for the missing part of a triple.
-        new: leave known facts out of these.
-        task: which head, for nodes.
-        kind: of the nodes.
-        model: the class of a model of one's own.
-    """
-
-    directory: str
-    names: Sequence[str]
-    nodes: bool = False
-    k: int = 10
-    new: bool = False
-    task: str | None = None
-    kind: str | None = None
-    model: str | None = None
 
 
 def predict(options: PredictOptions) -> dict[str, Any]:

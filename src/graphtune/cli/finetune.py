@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from graphtune.cli.data import LabelOptions, check_file
+from graphtune.check import ArgumentError
 from graphtune.cli.fuse import refuse_fused
 from graphtune.cli.judge import NODE_TASKS, compared, estimate_cells
-from graphtune.cli.output import OutOptions, already_done, check_out, keep, outcome, running, show_done
+from graphtune.cli.options.learn import FinetuneOptions
+from graphtune.cli.output import already_done, check_out, keep, outcome, running, show_done
 from graphtune.cli.profile import show_profile
 from graphtune.cli.settings import own_recipes, parse_settings
 from graphtune.cli.several import Asked, ask, described, make, single, splits_to_save
@@ -25,37 +26,6 @@ from graphtune.models import Model
 from graphtune.start import StartReport
 from graphtune.store import Record, Stored, open_directory
 from graphtune.tasks import finetune as train
-
-
-@dataclass(frozen=True)
-class FinetuneOptions:
-    """What `graphtune finetune` is asked.
-
-    Attributes:
-        directory: of the pretrained model.
-        task: its name, or those of several with commas between.
-        out: where to save.
-        labels: for node tasks; None for those that the graph has.
-        seed: of every random choice.
-        set: settings of the tasks and of the training, as key=value; of one of several tasks as task.key=value.
-        model: the class of a model of one's own.
-        start: begin elsewhere than at the weights of the directory; see `EmbedOptions`.
-        missing, resize, scale: as in `EmbedOptions`.
-        fixed: a file of ids whose rows stay as they are.
-    """
-
-    directory: str
-    task: str
-    out: OutOptions
-    labels: LabelOptions = LabelOptions()
-    seed: int = 0
-    set: tuple[str, ...] = ()
-    model: str | None = None
-    start: str | None = None
-    missing: str | None = None
-    resize: str | None = None
-    scale: str | None = None
-    fixed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +146,7 @@ def _show(model: str, task: str, told: dict[str, Any]) -> None:
 def _plan(options: FinetuneOptions, talk: Talk) -> Plan:
     settings = parse_settings(options.set, "finetune", {"seed": options.seed})
     asked = ask(options.task, settings)
-    check_file("--labels", options.labels.labels)
+    _check_labels(options.labels.labels)
     check_start(options, "finetune")
     stored = open_directory(options.directory, own_recipes(options.model))
     refuse_fused(stored, options.directory, "finetune")
@@ -187,6 +157,16 @@ def _plan(options: FinetuneOptions, talk: Talk) -> Plan:
         start = stored.model.copy()
         started = begin(start, options, config.seed, options.model, "finetune", talk)
     return Plan(stored, asked, task, config, start, started)
+
+
+def _check_labels(file: str | None) -> None:
+    """Refuse a file that is not there before anything is computed.
+
+    Raises:
+        ArgumentError: it is missing.
+    """
+    if file is not None and not Path(file).exists():
+        raise ArgumentError(f"`--labels` must name a file. Got {file!r}, which is none.")
 
 
 def _ask(task: str, out: Path) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from graphtune.check import bad, one_of
-from graphtune.cli.data import LabelOptions, with_labels
+from graphtune.cli.data import with_labels
+from graphtune.cli.options.data import LabelOptions
+from graphtune.cli.options.saved import EvaluateOptions
 from graphtune.cli.output import check_file_target
 from graphtune.cli.settings import Settings, nearest, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
@@ -47,42 +49,6 @@ GROUPS = {
     Recommendation.name: ("activity", "period"),
 }
 SHOWN_GROUPS = 20
-
-
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """What `graphtune evaluate` is asked.
-
-    Attributes:
-        directory: of the model.
-        task: its name.
-        labels: for node tasks, and for communities to compare with.
-        part: "test" or "valid".
-        seed: of the parts of labelled nodes.
-        set: settings of the task, as key=value.
-        model: the class of a model of one's own.
-        by: what to show the metrics by, names of `GROUPS` with commas between.
-        side: which end of triples is asked: "head", "tail" or "both".
-        ranks: a file to write the rank of each query to.
-        overwrite: replace that file.
-    """
-
-    directory: str
-    task: str
-    labels: LabelOptions = LabelOptions()
-    part: str = "test"
-    seed: int = 0
-    set: tuple[str, ...] = ()
-    model: str | None = None
-    by: str | None = None
-    side: str = "both"
-    ranks: str | None = None
-    overwrite: bool = False
-
-    @property
-    def groups(self) -> list[str]:
-        """The names in `by`."""
-        return [] if self.by is None else [name.strip() for name in self.by.split(",")]
 
 
 def evaluate(options: EvaluateOptions, talk: Talk) -> dict[str, Any]:
@@ -209,7 +175,7 @@ def make_task(
         return task_class(_edge_split(stored, directory, name), **seeded, **chosen)
     if name in NODE_TASKS:
         if name == NodeRegression.name:
-            labels = LabelOptions(labels.labels, "target", labels.label_columns, labels.kind)
+            labels = replace(labels, label_type="target")
         return task_class(_node_split(stored, directory, labels, name, seed, talk), **chosen)
     return task_class(_labelled(whole_graph(stored), labels, talk), seed=seed, **chosen)
 

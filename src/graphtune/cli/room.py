@@ -6,7 +6,8 @@ from typing import Any
 
 import psutil
 
-from graphtune.cli.data import NO_SPLIT, Data, ratios_of
+from graphtune.cli.data import Data
+from graphtune.cli.parts import NO_SPLIT, ratios_of
 from graphtune.estimate import Plan, Size, embedding_memory, training_seconds
 from graphtune.graph import Graph
 from graphtune.split import RATIOS

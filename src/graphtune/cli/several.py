@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphtune.check import bad
-from graphtune.cli.data import LabelOptions
 from graphtune.cli.judge import GIVEN, NODE_TASKS, find_task, held_nodes, make_task
+from graphtune.cli.options.data import LabelOptions
 from graphtune.cli.output import fingerprint
 from graphtune.cli.settings import Settings
 from graphtune.cli.talk import Talk

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from graphtune.adapt.update import Updated, Updating, told, update, usual_update
-from graphtune.cli.data import DataOptions, read_data
+from graphtune.cli.data import read_data
 from graphtune.cli.extend import of_kind
-from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
+from graphtune.cli.options.learn import UpdateOptions
+from graphtune.cli.output import already_done, check_out, fingerprint, keep, outcome, running, show_done
 from graphtune.cli.profile import show_profile
 from graphtune.cli.settings import own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
@@ -20,27 +21,6 @@ from graphtune.launch import launch
 from graphtune.store import Record, open_directory
 
 TITLES = {"earlier": "earlier events", "later": "new events"}
-
-
-@dataclass(frozen=True)
-class UpdateOptions:
-    """What `graphtune update` is asked.
-
-    Attributes:
-        directory: of the model that there is.
-        data: the new events.
-        out: where to save.
-        seed: of every random choice.
-        set: settings of the update and of the training, as key=value.
-        model: the class of a model of one's own.
-    """
-
-    directory: str
-    data: DataOptions
-    out: OutOptions
-    seed: int = 0
-    set: tuple[str, ...] = ()
-    model: str | None = None
 
 
 def update_directory(options: UpdateOptions, talk: Talk) -> dict[str, Any]:
