@@ -134,7 +134,7 @@ def update(asked: UpdateOptions, quiet: o.Quiet = False, json: o.Json = False) -
 @command
 def evaluate(asked: EvaluateOptions, quiet: o.Quiet = False, json: o.Json = False) -> None:
     """Score a saved model on the parts that it did not learn."""
-    from graphtune.cli.judge import evaluate, show_evaluated
+    from graphtune.cli.evaluate import evaluate, show_evaluated
 
     talk = Talk(json, quiet)
     talk.run(lambda: evaluate(asked, talk), show_evaluated)

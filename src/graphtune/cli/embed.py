@@ -10,7 +10,7 @@ from typing import Any
 
 from graphtune.check import bad
 from graphtune.cli.data import DEFAULT_MODEL, Data, check_pair, kind_of, read_data
-from graphtune.cli.judge import natural_task, show_evaluation
+from graphtune.cli.evaluate import show_evaluation
 from graphtune.cli.options.learn import EmbedOptions
 from graphtune.cli.output import already_done, check_out, fingerprint, keep, outcome, running, show_done
 from graphtune.cli.parts import split_data
@@ -19,6 +19,7 @@ from graphtune.cli.room import needed, ratios_for, warning
 from graphtune.cli.settings import configure, find_variant, parse_settings
 from graphtune.cli.start import begin, check_start, read_fixed
 from graphtune.cli.talk import Talk, lines
+from graphtune.cli.tasks import natural_task
 from graphtune.config import TrainConfig
 from graphtune.estimate import Plan as Estimated
 from graphtune.graph import Graph

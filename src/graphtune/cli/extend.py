@@ -46,25 +46,7 @@ def extend_directory(options: ExtendOptions, talk: Talk) -> dict[str, Any]:
         "seconds": seconds,
     }
     save(out, found.model, replace(record, notes=notes), options.overwrite)
-    report = found.report
-    several = len(set(report.kinds)) > 1
-    nodes: list[dict[str, Any]] = [{"id": name, "edges": count} for name, count in zip(report.ids, report.edges)]
-    for node, kind in zip(nodes, report.kinds if several else ()):
-        node["kind"] = kind
-    return {
-        "directory": str(out),
-        "model": type(found.model.recipe).__name__,
-        "report": str(report),
-        "new_nodes": len(report.ids),
-        "nodes": nodes,
-        "of_kind": {kind: report.count(kind) for kind in found.model.ids.kinds},
-        "untold": list(report.untold),
-        "by_features": list(report.featured),
-        "known": report.known,
-        "between": report.between,
-        "seconds": seconds,
-        "next": _next(out, report),
-    }
+    return {"directory": str(out), **_told(found), "seconds": seconds, "next": _next(out, found.report)}
 
 
 def show_extension(result: dict[str, Any]) -> None:
@@ -80,12 +62,31 @@ def show_extension(result: dict[str, Any]) -> None:
     lines("", f"Saved in {result['directory']} ({result['seconds']} s). Next:", f"  {result['next']}")
 
 
+def _told(found: Extended) -> dict[str, Any]:
+    """The new nodes, as JSON can say it; their kinds where there are several."""
+    report = found.report
+    nodes: list[dict[str, Any]] = [{"id": name, "edges": count} for name, count in zip(report.ids, report.edges)]
+    for node, kind in zip(nodes, report.kinds if len(set(report.kinds)) > 1 else ()):
+        node["kind"] = kind
+    return {
+        "model": type(found.model.recipe).__name__,
+        "report": str(report),
+        "new_nodes": len(report.ids),
+        "nodes": nodes,
+        "of_kind": {kind: report.count(kind) for kind in found.model.ids.kinds},
+        "untold": list(report.untold),
+        "by_features": list(report.featured),
+        "known": report.known,
+        "between": report.between,
+    }
+
+
 def _next(out: Path, report: NewNodes) -> str:
     """What to ask of a new node; of a user, what to recommend."""
-    first, kind = shlex.quote(str(report.ids[0])), report.kinds[0]
+    first, kind = str(report.ids[0]), report.kinds[0]
     if kind == "user":
-        return f"graphtune recommend {out} {first}"
-    return f"graphtune neighbors {out} {first}" + (f" --kind {kind}" if kind != NODE else "")
+        return shlex.join(["graphtune", "recommend", str(out), first])
+    return shlex.join(["graphtune", "neighbors", str(out), first, *(["--kind", kind] if kind != NODE else [])])
 
 
 def of_kind(data: NewEdges | NewEvents, graph: Graph, who: str) -> DataOptions:

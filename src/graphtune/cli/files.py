@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from graphtune.check import bad, integer, one_of
-from graphtune.cli.judge import whole_graph
 from graphtune.cli.options.saved import CommunityOptions, ExportOptions
 from graphtune.cli.output import check_file_target
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import lines
+from graphtune.cli.tasks import whole_graph
 from graphtune.evaluate.communities import combined, kmeans, leiden
 from graphtune.files import commit_text
 from graphtune.graph import Graph

@@ -9,7 +9,7 @@ from typing import Any
 
 from graphtune.adapt.fuse import fuse
 from graphtune.check import bad
-from graphtune.cli.judge import show_evaluation
+from graphtune.cli.evaluate import show_evaluation
 from graphtune.cli.options.saved import FuseOptions
 from graphtune.cli.output import fingerprint
 from graphtune.cli.settings import own_recipes

@@ -10,12 +10,12 @@ import numpy as np
 from graphtune.answers import Explanation, Filter, Recommender
 from graphtune.answers.search import SEARCHES
 from graphtune.check import bad, integer, number, one_of
-from graphtune.cli.judge import whole_graph
 from graphtune.cli.options.saved import RecommendOptions
 from graphtune.cli.output import check_file_target
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.start import read_ids
 from graphtune.cli.talk import Talk, lines, table
+from graphtune.cli.tasks import whole_graph
 from graphtune.graph import Graph
 from graphtune.io import Attributes, read_attributes
 from graphtune.models.ranked import kinds_asked, sources_of

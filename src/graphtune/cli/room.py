@@ -66,7 +66,7 @@ def amount(count: int) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds for people, who should not take them for exact."""
-    if seconds < 1:
+    if seconds < 1.5:
         return "a second"
     for unit, length in (("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
