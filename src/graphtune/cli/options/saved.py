@@ -75,9 +75,10 @@ class RecommendOptions:
     ] = None
     out: Annotated[str | None, option("--out", metavar="FILE", help="A Parquet file: user, item, place, score.")] = None
     only: Annotated[str | None, option("--only", metavar="FILE", help="Only these items, an id a line.")] = None
-    without: Annotated[str | None, option("--without", metavar="FILE", help="Without these items, an id a line.")] = (
-        None
-    )
+    without: Annotated[
+        str | None,
+        option("--without", metavar="FILE", help="Without these items, an id a line."),
+    ] = None
     where: Annotated[
         list[str],
         option(
@@ -88,12 +89,14 @@ class RecommendOptions:
     ] = field(default_factory=list)
     items: Annotated[str | None, option("--items", metavar="FILE", help="What items are: an id, then columns.")] = None
     keep_seen: Annotated[bool, typer.Option("--keep-seen", help="Also what a user has already.")] = False
-    diversity: Annotated[float, typer.Option("--diversity", help="0, the best, to 1, the most unlike each other.")] = (
-        0.0
-    )
-    explain: Annotated[bool, typer.Option("--explain", help="Which of the user's own items carried each score.")] = (
-        False
-    )
+    diversity: Annotated[
+        float,
+        typer.Option("--diversity", help="0, the best, to 1, the most unlike each other."),
+    ] = 0.0
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Which of the user's own items carried each score."),
+    ] = False
     search: Annotated[
         str, typer.Option("--search", metavar="auto|exact|faiss", help="auto takes faiss where there is much to score.")
     ] = "auto"

@@ -10,6 +10,7 @@ DATA, EVENTS, LABELS, OUTPUT, LEARNING = "Data", "Cleaning and events", "Labels"
 
 
 def option(*names: str, help: str, panel: str | None = None, metavar: str | None = None) -> typer.models.OptionInfo:
+    """An option whose default is not shown, as there is none or the help tells it."""
     return typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar, show_default=False)
 
 
@@ -50,11 +51,7 @@ Variant: TypeAlias = Annotated[
 ]
 Dim: TypeAlias = Annotated[
     int | None,
-    option(
-        "--dim",
-        help="Numbers a node.",
-        panel=LEARNING,
-    ),
+    option("--dim", help="Numbers a node.", panel=LEARNING),
 ]
 Split: TypeAlias = Annotated[
     str | None,
