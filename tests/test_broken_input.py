@@ -93,6 +93,9 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "no edges": (("embed", "no-edges.csv", *NEW), 1, ("at least one edge", "no rows")),
     "only self-loops": (("embed", "loops.csv", *NEW), 1, ("at least one edge", "3 self-loops")),
     "too few to split": (("embed", "two-edges.csv", *NEW), 2, ("at least 3 edges", "--split none")),
+    "too few in a session": (
+        ("embed", "log.csv", "--events", "user,item,time", "--session-gap", "0", *NEW), 2, ("--split none",),
+    ),
     "duplicate header": (("embed", "twice.csv", *NEW), 1, ("'source' twice", "--no-header")),
     "missing file": (("embed", "nope.csv", *NEW), 1, ("nope.csv", "Check the name")),
     "a directory as file": (("embed", "kept", *NEW), 1, ("Got a directory", "Name a file in it")),

@@ -109,7 +109,8 @@ def test_embed_on_disk(place: Path) -> None:
     one = models[0].ids.values([0])[0]
     assert len(done("neighbors", "from-disk", one, "-k", 3, "--json").json["neighbors"]) == 3
     assert "graph on disk" in run(*asked, "--out", "x", "--split", "7:2:1").error
-    assert "left out for a graph in a directory" in run("embed", "friends-graph", "--directed", "--out", "x").error
+    for option in (("--directed",), ("--no-header",), ("--label-attribute", "club")):
+        assert "left out for a graph in a directory" in run("embed", "friends-graph", *option, "--out", "x").error
     assert "--on-disk" in run("inspect", "facts.tsv", "--triples", "--on-disk", "facts-graph").error
     assert done("inspect", "friends-graph", "--json").json["size"]["edges"] == first["edges"]
     shutil.rmtree(place / "friends-graph")
@@ -361,9 +362,10 @@ def test_overwrite_begins_an_unfinished_run_anew(place: Path, tmp_path: Path, mo
     [("friends", "link-prediction"), ("log", "recommendation"), ("facts", "triple-completion")],
 )
 def test_finetune_to_edges(model: str, task: str, place: Path, tmp_path: Path) -> None:
-    out = tmp_path / "tuned"
+    out = tmp_path / "tuned model"
     options = ("--task", task, "--set", "epochs=3", "--quiet")
     found = done("finetune", model, *options, "--out", out, "--json").json
+    assert found["next"][0] == f"graphtune evaluate '{out}' --task {task}"
     assert set(found["pretrained"]) == set(found["fine_tuned"])
     assert 0 <= found["significance"]["p_value"] <= 1
     again = done("evaluate", out, "--task", task, "--json").json

@@ -30,12 +30,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_extend(place: Path, tmp_path: Path) -> None:
     before = snapshot(place / "facts")
-    out = tmp_path / "more"
+    out = tmp_path / "and more"
     shown = done("extend", "facts", "new.tsv", "--out", out)
     assert snapshot(place / "facts") == before
     assert "ComplEx: 4 new nodes, 1 to 3 edges each; 2 of them without a way to a known node" in shown.out
     assert "1 known or repeated edges left out" in shown.out
-    assert "new1" in shown.out and f"graphtune neighbors {out} new1" in shown.out
+    assert "new1" in shown.out and f"graphtune neighbors '{out}' new1" in shown.out
     small, stored = graphtune.load(place / "facts"), graphtune.open_directory(out)
     ids = small.ids.values(np.arange(len(small.ids)))
     np.testing.assert_array_equal(stored.model.encode(ids), small.encode())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from graphtune.check import ArgumentError, DataError
-from graphtune.cli.judge import GROUPS
+from graphtune.cli.evaluate import GROUPS
 from graphtune.datasets import load_dataset
 from graphtune.demo.baselines import Fixed
 from graphtune.evaluate import compare, compare_ranks, evaluate_triples, evaluate_truth, ranks, read_ranks, write_ranks

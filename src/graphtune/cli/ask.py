@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from graphtune.check import bad, integer
-from graphtune.cli.judge import whole_graph
+from graphtune.cli.options.saved import PredictOptions
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import lines, table
+from graphtune.cli.tasks import whole_graph
 from graphtune.evaluate.nodes import head_outputs, head_values
 from graphtune.graph import Graph
 from graphtune.models import Model
@@ -36,34 +37,12 @@ def show_neighbors(result: dict[str, Any]) -> None:
     table(f"Nearest to {result['id']}", ("id", "cosine"), rows)
 
 
-@dataclass(frozen=True)
-class PredictOptions:
-    """What `graphtune predict` is asked.
-
-    Attributes:
-        directory: of the model.
-        names: pairs of ids, triples, a triple with one "?", or nodes.
-        nodes: whether `names` are nodes.
-        k: how many candidates for the missing part of a triple.
-        new: leave known facts out of these.
-        task: which head, for nodes.
-        kind: of the nodes.
-        model: the class of a model of one's own.
-    """
-
-    directory: str
-    names: Sequence[str]
-    nodes: bool = False
-    k: int = 10
-    new: bool = False
-    task: str | None = None
-    kind: str | None = None
-    model: str | None = None
-
-
 def predict(options: PredictOptions) -> dict[str, Any]:
     """Labels of nodes; scores of pairs or triples; the missing part of a triple, by what the names are."""
     integer("-k", "predict", options.k, 1)
+    for option, value in (("--task", options.task), ("--kind", options.kind)):
+        if value is not None and not options.nodes:
+            raise bad(option, "predict", "left out without --nodes", value)
     stored, names = open_directory(options.directory, own_recipes(options.model)), options.names
     asks = len(names) == 3 and list(names).count(MISSING) == 1
     if options.new and (options.nodes or stored.model.graph.relation_ids is None or not asks):

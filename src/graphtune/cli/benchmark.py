@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +13,20 @@ import numpy as np
 
 from graphtune.check import ArgumentError, GraphtuneError, bad, integer, number
 from graphtune.cli.configfile import Config, check_config, embed_options, file_keys, finetune_options, read_config
-from graphtune.cli.data import NO_SPLIT
-from graphtune.cli.files import check_file_target
 from graphtune.cli.machine import machine
 from graphtune.cli.oneseed import run_seed
-from graphtune.cli.output import OutOptions
+from graphtune.cli.options.learn import BenchmarkOptions
+from graphtune.cli.output import check_file_target
+from graphtune.cli.parts import NO_SPLIT
 from graphtune.cli.talk import Talk, lines, plain, table
 from graphtune.files import commit_json, read_json
 from graphtune.statistics import t_interval
 
 FORMAT = "graphtune benchmark 1"
-SEEDS, PRICE = 3, 0.05
+SEEDS = 3
 TRAINED = ("embed", "finetune")
 ANEW = "--overwrite begins anew."
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class BenchmarkOptions:
-    """What `graphtune benchmark` is asked.
-
-    Attributes:
-        configs: TOML files as `graphtune run` takes them, or results of an earlier benchmark.
-        out: the JSON file of the results.
-        seeds: how many; None for as many as an earlier result has, or 3.
-        price: of an hour of one core, in any currency.
-        resume: go on with the results in `out`.
-        overwrite: replace them.
-    """
-
-    configs: tuple[str, ...]
-    out: str
-    seeds: int | None = None
-    price: float = PRICE
-    resume: bool = False
-    overwrite: bool = False
 
 
 def benchmark(options: BenchmarkOptions, talk: Talk) -> Record:
@@ -130,7 +108,7 @@ def _checked(config: Config, path: str) -> Config:
     places = {section: config[section].pop("out", None) for section in TRAINED if section in config}
     tried = {section: {**values, "out": "-"} for section, values in config.items() if section in TRAINED}
     if "embed" in config:
-        embed_options({**config, **tried}, OutOptions(""))
+        embed_options({**config, **tried})
         if "finetune" not in config and config["embed"].get("split") == NO_SPLIT:
             fix = f"So says {path}."
             raise bad("split in [embed]", "benchmark", "one that leaves a test part", NO_SPLIT, fix)
@@ -138,7 +116,7 @@ def _checked(config: Config, path: str) -> Config:
         if "embed" in config and config["finetune"].get("directory", places["embed"]) == places["embed"]:
             config["finetune"].pop("directory", None)
             tried["finetune"]["directory"] = "-"
-        finetune_options(tried, OutOptions(""))
+        finetune_options(tried)
     return config
 
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args
 
 from graphtune.check import ArgumentError, bad
-from graphtune.cli.data import NAMED, DataOptions, LabelOptions
-from graphtune.cli.embed import EmbedOptions, embed, show_embedding
-from graphtune.cli.extras import ExtraOptions
-from graphtune.cli.finetune import FinetuneOptions, finetune, show_finetuning
-from graphtune.cli.output import OutOptions
+from graphtune.cli.data import NAMED
+from graphtune.cli.embed import embed, show_embedding
+from graphtune.cli.finetune import finetune, show_finetuning
+from graphtune.cli.grouped import made, options_of
+from graphtune.cli.options.data import DataOptions
+from graphtune.cli.options.learn import EmbedOptions, FinetuneOptions
 from graphtune.cli.settings import nearest, plain_type
 from graphtune.cli.start import NAMES
 from graphtune.cli.talk import Talk
 
-SECTIONS: dict[str, tuple[type, ...]] = {
-    "data": (DataOptions, ExtraOptions, LabelOptions),
-    "embed": (EmbedOptions, OutOptions),
-    "finetune": (FinetuneOptions, OutOptions, LabelOptions),
-}
+SECTIONS = {"data": DataOptions, "embed": EmbedOptions, "finetune": FinetuneOptions}
 FILES = (
     "edges", "labels", "features", "texts", "user_features", "item_features", "social", "item_graph", "start", "fixed",
     "out", "directory", "on_disk",
@@ -36,19 +31,19 @@ def run(path: str, resume: bool, overwrite: bool, talk: Talk) -> dict[str, Any]:
     Raises:
         ArgumentError: the file is no such TOML file, or an option in it is of no use.
     """
-    return {"config": path, **run_sections(read_config(path), OutOptions("", resume, overwrite), talk)}
+    return {"config": path, **run_sections(read_config(path), talk, resume, overwrite)}
 
 
-def run_sections(config: Config, again: OutOptions, talk: Talk) -> dict[str, Any]:
-    """Do what the sections of a file that was read say; `again` is how to go on."""
+def run_sections(config: Config, talk: Talk, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
+    """Do what the sections of a file that was read say."""
     result: dict[str, Any] = {}
     if "embed" in config:
-        to_embed = embed_options(config, again)
+        to_embed = embed_options(config, resume, overwrite)
         if "finetune" in config:
             config = {**config, "finetune": {"directory": to_embed.out.out, **config["finetune"]}}
         result["embed"] = embed(to_embed, talk)
     if "finetune" in config:
-        result["finetune"] = finetune(finetune_options(config, again), talk)
+        result["finetune"] = finetune(finetune_options(config, resume, overwrite), talk)
     return result
 
 
@@ -90,41 +85,39 @@ def check_config(config: Config, path: str) -> Config:
     return {section: _beside(values, base) for section, values in config.items()}
 
 
-def embed_options(config: Config, again: OutOptions) -> EmbedOptions:
+def embed_options(config: Config, resume: bool = False, overwrite: bool = False) -> EmbedOptions:
     """What [data] and [embed] ask for."""
     _need(config, "data", "edges")
     _need(config, "embed", "out")
-    data, asked = config["data"], config["embed"]
-    labels = LabelOptions(**_only(data, LabelOptions))
-    extras = ExtraOptions(**_only(data, ExtraOptions))
-    source = DataOptions(**{**_only(data, DataOptions), "labels": labels, "extras": extras})
-    return EmbedOptions(data=source, out=_out(asked, again), **{**_only(asked, EmbedOptions, "out"), **_set(asked)})
+    return made(EmbedOptions, {**config["data"], **_asked(config["embed"], resume, overwrite)})
 
 
-def finetune_options(config: Config, again: OutOptions) -> FinetuneOptions:
+def finetune_options(config: Config, resume: bool = False, overwrite: bool = False) -> FinetuneOptions:
     """What [finetune] asks for."""
     for key in ("directory", "task", "out"):
         _need(config, "finetune", key)
-    asked = config["finetune"]
-    labels = LabelOptions(**_only(asked, LabelOptions))
-    rest = _only(asked, FinetuneOptions, "out", "labels")
-    return FinetuneOptions(out=_out(asked, again), labels=labels, **{**rest, **_set(asked)})
+    return made(FinetuneOptions, _asked(config["finetune"], resume, overwrite))
 
 
 def _check_keys(section: str, values: dict[str, Any]) -> None:
-    types = {name: hint for cls in reversed(SECTIONS[section]) for name, hint in get_type_hints(cls).items()}
-    types |= {"labels": str, "out": str, "set": dict}
-    types = {name: plain_type(hint)[0] for name, hint in types.items()}
-    keys = [name for name in types if name not in ("data", "extras", "resume", "overwrite")]
-    if section == "embed":
-        keys.remove("labels")
+    types = _types(section)
     for key, value in values.items():
-        if key not in keys:
-            fix = f"{nearest(key, keys)}The keys are {', '.join(keys)}."
+        if key not in types:
+            fix = f"{nearest(key, types)}The keys are {', '.join(types)}."
             raise bad(f"[{section}]", "run", "of known keys", key, fix)
         allowed = (int, float) if types[key] is float else types[key]
         if not isinstance(value, allowed) or (types[key] is not bool and isinstance(value, bool)):
             raise bad(f"{key} in [{section}]", "run", f"of type {types[key].__name__}", value)
+
+
+def _types(section: str) -> dict[str, type]:
+    """The keys of a section, and the type that each has in TOML."""
+    elsewhere = {"resume", "overwrite"}
+    if section == "embed":
+        elsewhere |= set(_types("data"))
+    options = [option for option in options_of(SECTIONS[section]) if option.name not in elsewhere]
+    found = {option.name: plain_type(get_args(option.annotation)[0])[0] for option in options}
+    return found if section == "data" else {**found, "set": dict}
 
 
 def _need(config: Config, section: str, key: str) -> None:
@@ -132,17 +125,10 @@ def _need(config: Config, section: str, key: str) -> None:
         raise bad("CONFIG", "run", f"a file with `{key}` in [{section}]", list(config.get(section, {})))
 
 
-def _only(values: dict[str, Any], cls: type, *less: str) -> dict[str, Any]:
-    names = {f.name for f in fields(cls)} - set(less)
-    return {key: value for key, value in values.items() if key in names}
-
-
-def _out(asked: dict[str, Any], again: OutOptions) -> OutOptions:
-    return OutOptions(**{**_only(asked, OutOptions), "resume": again.resume, "overwrite": again.overwrite})
-
-
-def _set(asked: dict[str, Any]) -> dict[str, Sequence[str]]:
-    return {"set": tuple(f"{key}={value}" for key, value in asked.get("set", {}).items())}
+def _asked(values: dict[str, Any], resume: bool, overwrite: bool) -> dict[str, Any]:
+    """The values of a section, as the command line has them."""
+    settings = [f"{key}={value}" for key, value in values.get("set", {}).items()]
+    return {**values, "set": settings, "resume": resume, "overwrite": overwrite}
 
 
 def file_keys(values: dict[str, Any]) -> list[str]:

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from graphtune.check import bad
-from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_pair, read_data, split_data
-from graphtune.cli.judge import natural_task, show_evaluation
-from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
+from graphtune.cli.data import DEFAULT_MODEL, Data, check_pair, kind_of, read_data
+from graphtune.cli.evaluate import show_evaluation
+from graphtune.cli.options.learn import EmbedOptions
+from graphtune.cli.output import already_done, check_out, fingerprint, keep, outcome, running, show_done
+from graphtune.cli.parts import split_data
 from graphtune.cli.profile import show_profile
 from graphtune.cli.room import needed, ratios_for, warning
 from graphtune.cli.settings import configure, find_variant, parse_settings
 from graphtune.cli.start import begin, check_start, read_fixed
 from graphtune.cli.talk import Talk, lines
+from graphtune.cli.tasks import natural_task
 from graphtune.config import TrainConfig
 from graphtune.estimate import Plan as Estimated
 from graphtune.graph import Graph
@@ -27,43 +30,6 @@ from graphtune.start import StartReport
 from graphtune.store import Record
 from graphtune.tasks import NodeClassification, pretrain
 from graphtune.train.distributed import workers
-
-
-@dataclass(frozen=True)
-class EmbedOptions:
-    """What `graphtune embed` is asked.
-
-    Attributes:
-        data: the graph.
-        out: where to save.
-        model: a name of graphtune.models.RECIPES or "package.module:Class"; None for the default of the data.
-        variant: "base" to train it by sampling, "enhanced" for its closed form; None for base, where there are two.
-        dim: of the embeddings; None for the model's default.
-        seed: of every random choice.
-        split: "none", ratios, or None for the published split or else 7:2:1.
-        by: for events "user", "time", "last", "cold-users", "cold-items", "new-users" or "new-items".
-        start: a random start by name, "spectral", "svd", a file of vectors or weights, or a model directory.
-        missing: what becomes of nodes that --start does not know; None for the mean of their neighbours.
-        resize: what becomes of vectors of another dim; None to project them.
-        scale: how large vectors are; None for as they are.
-        set: settings of the model and of the training, as key=value.
-        fixed: a file of ids whose rows stay as they are.
-    """
-
-    data: DataOptions
-    out: OutOptions
-    model: str | None = None
-    variant: str | None = None
-    dim: int | None = None
-    seed: int = 0
-    split: str | None = None
-    by: str | None = None
-    start: str | None = None
-    missing: str | None = None
-    resize: str | None = None
-    scale: str | None = None
-    set: tuple[str, ...] = ()
-    fixed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +126,7 @@ def show_embedding(result: dict[str, Any]) -> None:
 
 def _plan(options: EmbedOptions, talk: Talk) -> Plan:
     settings = parse_settings(options.set, "embed", {"dim": options.dim, "seed": options.seed})
-    kind = options.data.kind
+    kind = kind_of(options.data)
     if kind is not None:  # a model or a setting that is none is told before a large file is read
         check_pair(options.model or DEFAULT_MODEL[kind], kind)
         configure(find_variant(options.model or DEFAULT_MODEL[kind], options.variant)[0], settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from graphtune.adapt.divided import divided, divided_nodes
 from graphtune.adapt.enlarge import enlarge
 from graphtune.adapt.induct import REPLAY, Extended, NewNodes, extend, usual_training
 from graphtune.check import bad
-from graphtune.cli.data import DataOptions, read_data
+from graphtune.cli.data import read_data
 from graphtune.cli.fuse import refuse_fused
+from graphtune.cli.options.data import DataOptions, NewEdges, NewEvents
+from graphtune.cli.options.learn import ExtendOptions
 from graphtune.cli.settings import Settings, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
@@ -23,31 +25,6 @@ from graphtune.store import Record, Stored, check_target, open_directory, save
 from graphtune.train.fit import Run
 
 SHOWN = 10
-
-
-@dataclass(frozen=True)
-class ExtendOptions:
-    """What `graphtune extend` is asked.
-
-    Attributes:
-        directory: of the trained model.
-        data: the new edges.
-        out: where to save.
-        overwrite: replace a model that is there.
-        seed: of the training.
-        set: settings of the training, as key=value; without epochs there is none.
-        model: the class of a model of one's own.
-        rows: what a new row is made from, one of `adapt.fill.ROWS`.
-    """
-
-    directory: str
-    data: DataOptions
-    out: str
-    overwrite: bool = False
-    seed: int = 0
-    set: tuple[str, ...] = ()
-    model: str | None = None
-    rows: str = "mean"
 
 
 def extend_directory(options: ExtendOptions, talk: Talk) -> dict[str, Any]:
@@ -69,25 +46,7 @@ def extend_directory(options: ExtendOptions, talk: Talk) -> dict[str, Any]:
         "seconds": seconds,
     }
     save(out, found.model, replace(record, notes=notes), options.overwrite)
-    report = found.report
-    several = len(set(report.kinds)) > 1
-    nodes: list[dict[str, Any]] = [{"id": name, "edges": count} for name, count in zip(report.ids, report.edges)]
-    for node, kind in zip(nodes, report.kinds if several else ()):
-        node["kind"] = kind
-    return {
-        "directory": str(out),
-        "model": type(found.model.recipe).__name__,
-        "report": str(report),
-        "new_nodes": len(report.ids),
-        "nodes": nodes,
-        "of_kind": {kind: report.count(kind) for kind in found.model.ids.kinds},
-        "untold": list(report.untold),
-        "by_features": list(report.featured),
-        "known": report.known,
-        "between": report.between,
-        "seconds": seconds,
-        "next": _next(out, report),
-    }
+    return {"directory": str(out), **_told(found), "seconds": seconds, "next": _next(out, found.report)}
 
 
 def show_extension(result: dict[str, Any]) -> None:
@@ -103,25 +62,43 @@ def show_extension(result: dict[str, Any]) -> None:
     lines("", f"Saved in {result['directory']} ({result['seconds']} s). Next:", f"  {result['next']}")
 
 
+def _told(found: Extended) -> dict[str, Any]:
+    """The new nodes, as JSON can say it; their kinds where there are several."""
+    report = found.report
+    nodes: list[dict[str, Any]] = [{"id": name, "edges": count} for name, count in zip(report.ids, report.edges)]
+    for node, kind in zip(nodes, report.kinds if len(set(report.kinds)) > 1 else ()):
+        node["kind"] = kind
+    return {
+        "model": type(found.model.recipe).__name__,
+        "report": str(report),
+        "new_nodes": len(report.ids),
+        "nodes": nodes,
+        "of_kind": {kind: report.count(kind) for kind in found.model.ids.kinds},
+        "untold": list(report.untold),
+        "by_features": list(report.featured),
+        "known": report.known,
+        "between": report.between,
+    }
+
+
 def _next(out: Path, report: NewNodes) -> str:
     """What to ask of a new node; of a user, what to recommend."""
-    first, kind = shlex.quote(str(report.ids[0])), report.kinds[0]
+    first, kind = str(report.ids[0]), report.kinds[0]
     if kind == "user":
-        return f"graphtune recommend {out} {first}"
-    return f"graphtune neighbors {out} {first}" + (f" --kind {kind}" if kind != NODE else "")
+        return shlex.join(["graphtune", "recommend", str(out), first])
+    return shlex.join(["graphtune", "neighbors", str(out), first, *(["--kind", kind] if kind != NODE else [])])
 
 
-def of_kind(data: DataOptions, graph: Graph, who: str) -> DataOptions:
-    """The options of a command, read as the model's own data were.
+def of_kind(data: NewEdges | NewEvents, graph: Graph, who: str) -> DataOptions:
+    """New data, to be read as the model's own were.
 
     Raises:
         ArgumentError: events that do not say which columns they have.
     """
     if graph.is_bipartite_events and data.events is None:
         raise bad("--events", who, "given, as the model is of events", None, "Such as --events user,item,time.")
-    if graph.relation is None:
-        return replace(data, directed=graph.directed and data.events is None)
-    return replace(data, triples=True)
+    triples = graph.relation is not None
+    return DataOptions(**vars(data), triples=triples, directed=not triples and graph.directed and data.events is None)
 
 
 def _extended(stored: Stored, facts: Graph, settings: Settings, run: Run, rows: str) -> tuple[Extended, Record]:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from graphtune.check import bad, integer, one_of
-from graphtune.cli.judge import whole_graph
+from graphtune.cli.options.saved import CommunityOptions, ExportOptions
 from graphtune.cli.output import check_file_target
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import lines
+from graphtune.cli.tasks import whole_graph
 from graphtune.evaluate.communities import combined, kmeans, leiden
 from graphtune.files import commit_text
 from graphtune.graph import Graph
@@ -28,19 +29,18 @@ METHODS = ("combined", "kmeans", "leiden")
 SUFFIXES = {"parquet": ".parquet", "word2vec": ".vec", "npz": ".npz", "npy": ".npy"}
 
 
-def communities(
-    directory: str, out: str, method: str, k: int | None, seed: int, overwrite: bool, own: str | None
-) -> dict[str, Any]:
+def communities(options: CommunityOptions) -> dict[str, Any]:
     """Write the community of every node, as csv.
 
     Embeddings and edges combined, or KMeans on the embeddings, make `k` communities: as many as the graph has classes
     where k is None, else as many as Leiden finds. Leiden reads the edges alone and finds their number by itself.
     """
-    one_of("--method", "communities", method, METHODS)
+    method = one_of("--method", "communities", options.method, METHODS)
+    k, seed = options.k, options.seed
     if k is not None and method == "leiden":
         raise bad("-k", "communities", "left out for --method leiden, which finds the number", k)
-    path = check_file_target(out, "communities", overwrite)
-    stored = open_directory(directory, own_recipes(own))
+    path = check_file_target(options.out, "communities", options.overwrite)
+    stored = open_directory(options.directory, own_recipes(options.model))
     graph = whole_graph(stored)
     if k is not None:
         integer("-k", "communities", k, 1, graph.num_nodes)
@@ -67,13 +67,13 @@ def show_communities(result: dict[str, Any]) -> None:
     )
 
 
-def export(directory: str, out: str | None, format: str, side: str, overwrite: bool, own: str | None) -> dict[str, Any]:
+def export(options: ExportOptions) -> dict[str, Any]:
     """Write all embeddings to a file, beside the directory and named after it unless `out` says otherwise."""
-    one_of("--format", "export", format, FORMATS)
-    one_of("--side", "export", side, SIDES)
-    beside = f"{Path(directory)}{SUFFIXES[format]}"
-    path = check_file_target(beside if out is None else out, "export", overwrite)
-    model = open_directory(directory, own_recipes(own)).model
+    format = one_of("--format", "export", options.format, FORMATS)
+    side = one_of("--side", "export", options.side, SIDES)
+    out = f"{Path(options.directory)}{SUFFIXES[format]}" if options.out is None else options.out
+    path = check_file_target(out, "export", options.overwrite)
+    model = open_directory(options.directory, own_recipes(options.model)).model
     vectors = vectors_of(model, side)
     write_vectors(path, vectors, format)
     nodes, dim = vectors.matrix.shape

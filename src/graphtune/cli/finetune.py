@@ -3,59 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from graphtune.cli.data import LabelOptions, check_file
+from graphtune.check import ArgumentError
+from graphtune.cli.evaluate import estimate_cells
 from graphtune.cli.fuse import refuse_fused
-from graphtune.cli.judge import NODE_TASKS, compared, estimate_cells
-from graphtune.cli.output import OutOptions, already_done, check_out, keep, outcome, running, show_done
+from graphtune.cli.options.learn import FinetuneOptions
+from graphtune.cli.output import already_done, check_out, keep, outcome, running, show_done
 from graphtune.cli.profile import show_profile
 from graphtune.cli.settings import own_recipes, parse_settings
 from graphtune.cli.several import Asked, ask, described, make, single, splits_to_save
 from graphtune.cli.start import begin, check_start, read_fixed
 from graphtune.cli.talk import Talk, lines, table
+from graphtune.cli.tasks import NODE_TASKS
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation
 from graphtune.files import read_json
 from graphtune.launch import launch
 from graphtune.models import Model
 from graphtune.start import StartReport
+from graphtune.statistics import paired_test
 from graphtune.store import Record, Stored, open_directory
+from graphtune.tasks import Recommendation, TripleCompletion
 from graphtune.tasks import finetune as train
-
-
-@dataclass(frozen=True)
-class FinetuneOptions:
-    """What `graphtune finetune` is asked.
-
-    Attributes:
-        directory: of the pretrained model.
-        task: its name, or those of several with commas between.
-        out: where to save.
-        labels: for node tasks; None for those that the graph has.
-        seed: of every random choice.
-        set: settings of the tasks and of the training, as key=value; of one of several tasks as task.key=value.
-        model: the class of a model of one's own.
-        start: begin elsewhere than at the weights of the directory; see `EmbedOptions`.
-        missing, resize, scale: as in `EmbedOptions`.
-        fixed: a file of ids whose rows stay as they are.
-    """
-
-    directory: str
-    task: str
-    out: OutOptions
-    labels: LabelOptions = LabelOptions()
-    seed: int = 0
-    set: tuple[str, ...] = ()
-    model: str | None = None
-    start: str | None = None
-    missing: str | None = None
-    resize: str | None = None
-    scale: str | None = None
-    fixed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +79,9 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
         if not judged:
             return {}
         after = {each.name: each.evaluate(result.model) for each in judged}
-        metrics = {f"{name} (pretrained)": found.as_dict() for name, found in before.items()}
-        metrics |= {name: found.as_dict() for name, found in after.items()}
         told = {each.name: _told(each, before[each.name], after[each.name], plan) for each in judged}
         seconds = round(time.monotonic() - begun, 1)
+        split, of_nodes = splits_to_save(plan.stored, task)
         notes: dict[str, Any] = {
             "command": "finetune",
             "options": asdict(options),
@@ -116,10 +89,9 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
             "start": None if plan.started is None else f"{options.start}: {plan.started}",
             "outcome": outcome(result),
             "significance": {name: one["significance"] for name, one in told.items()},
+            "seconds": seconds,
         }
-        split, of_nodes = splits_to_save(plan.stored, task)
-        notes = {**notes, "seconds": seconds}
-        record = Record(split, asdict(plan.config), metrics, result.history, notes, of_nodes)
+        record = Record(split, asdict(plan.config), _metrics(before, after), result.history, notes, of_nodes)
         keep(options.out, run, result.model, record)
     return {
         "directory": str(out),
@@ -130,7 +102,7 @@ def finetune(options: FinetuneOptions, talk: Talk) -> dict[str, Any]:
         **outcome(result),
         "profile": None if run.profile is None else run.profile.as_dict(),
         "seconds": seconds,
-        "next": [line for name in told for line in (f"graphtune evaluate {out} --task {name}", _ask(name, out))],
+        "next": [line for name in told for line in _next(name, out)],
     }
 
 
@@ -155,8 +127,23 @@ def _told(task: Any, before: Evaluation, after: Evaluation, plan: Plan) -> dict[
         "pretrained_by": "a linear model on its embeddings" if plan.by_probe(task.name) else "its own scores",
         "fine_tuned": after.as_dict()["metrics"],
         "counts": after.counts,
-        "significance": compared(before, after, metric),
+        "significance": _compared(before, after, metric),
     }
+
+
+def _compared(first: Evaluation, second: Evaluation, metric: str) -> dict[str, Any] | None:
+    """The paired test of two models on a metric; None where it has no scores per query."""
+    if metric not in first.per_query:
+        return None
+    test = paired_test(second.per_query[metric], first.per_query[metric])
+    interval = {"low": test.low, "high": test.high}
+    return {"metric": metric, "difference": test.difference, **interval, "p_value": test.p_value, "n": test.n}
+
+
+def _metrics(before: dict[str, Evaluation], after: dict[str, Evaluation]) -> dict[str, Any]:
+    """The evaluations by name."""
+    pretrained = {f"{name} (pretrained)": found.as_dict() for name, found in before.items()}
+    return {**pretrained, **{name: found.as_dict() for name, found in after.items()}}
 
 
 def _show(model: str, task: str, told: dict[str, Any]) -> None:
@@ -176,7 +163,7 @@ def _show(model: str, task: str, told: dict[str, Any]) -> None:
 def _plan(options: FinetuneOptions, talk: Talk) -> Plan:
     settings = parse_settings(options.set, "finetune", {"seed": options.seed})
     asked = ask(options.task, settings)
-    check_file("--labels", options.labels.labels)
+    _check_labels(options.labels.labels)
     check_start(options, "finetune")
     stored = open_directory(options.directory, own_recipes(options.model))
     refuse_fused(stored, options.directory, "finetune")
@@ -189,11 +176,24 @@ def _plan(options: FinetuneOptions, talk: Talk) -> Plan:
     return Plan(stored, asked, task, config, start, started)
 
 
-def _ask(task: str, out: Path) -> str:
-    if task.startswith("node-"):
-        return f"graphtune predict {out} --nodes ID"
-    if task == "recommendation":
-        return f"graphtune recommend {out} USER -k 10"
-    if task == "triple-completion":
-        return f'graphtune predict {out} HEAD RELATION "?"'
-    return f"graphtune predict {out} A B"
+def _check_labels(file: str | None) -> None:
+    """Refuse a file that is not there before anything is computed.
+
+    Raises:
+        ArgumentError: it is missing.
+    """
+    if file is not None and not Path(file).exists():
+        raise ArgumentError(f"`--labels` must name a file. Got {file!r}, which is none.")
+
+
+def _next(task: str, out: Path) -> tuple[str, str]:
+    """What to type next: the scores again, and a question to the model."""
+    where = shlex.quote(str(out))
+    ask = "predict", "A B"
+    if task in NODE_TASKS:
+        ask = "predict", "--nodes ID"
+    elif task == Recommendation.name:
+        ask = "recommend", "USER -k 10"
+    elif task == TripleCompletion.name:
+        ask = "predict", 'HEAD RELATION "?"'
+    return f"graphtune evaluate {where} --task {task}", f"graphtune {ask[0]} {where} {ask[1]}"

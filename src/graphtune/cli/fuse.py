@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from graphtune.adapt.fuse import fuse
 from graphtune.check import bad
-from graphtune.cli.judge import show_evaluation
+from graphtune.cli.evaluate import show_evaluation
+from graphtune.cli.options.saved import FuseOptions
 from graphtune.cli.output import fingerprint
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import Talk, lines, table
@@ -18,27 +18,6 @@ from graphtune.models.fused import Fused
 from graphtune.split import VALID, Split
 from graphtune.store import Record, Stored, check_target, open_directory, save
 from graphtune.tasks import Recommendation
-
-
-@dataclass(frozen=True)
-class FuseOptions:
-    """What `graphtune fuse` is asked.
-
-    Attributes:
-        directories: of the models.
-        out: where to save.
-        by: "rrf" or "weights".
-        k: places of the list that is judged.
-        overwrite: replace a model that is there.
-        model: the class of a model of one's own.
-    """
-
-    directories: Sequence[str]
-    out: str
-    by: str = "rrf"
-    k: int = 20
-    overwrite: bool = False
-    model: str | None = None
 
 
 def fuse_directories(options: FuseOptions, talk: Talk) -> dict[str, Any]:

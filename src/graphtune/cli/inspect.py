@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from graphtune.cli.data import DEFAULT_MODEL, Data, DataOptions, check_pair, read_data
+from graphtune.cli.data import DEFAULT_MODEL, Data, check_pair, read_data
+from graphtune.cli.options.learn import InspectOptions
 from graphtune.cli.room import amount, duration, needed, ratios_for, warning
 from graphtune.cli.talk import Talk, lines
 from graphtune.estimate import USUAL, Plan
@@ -24,26 +25,9 @@ AT_ONCE = 1 << 22
 HAS = ("weight", "time", "features", "labels", "targets", "texts")
 
 
-@dataclass(frozen=True)
-class InspectOptions:
-    """What `graphtune inspect` is asked.
-
-    Attributes:
-        data: the graph.
-        model, variant, dim, set, split: of the run whose cost is asked for; as in `graphtune embed`.
-    """
-
-    data: DataOptions
-    model: str | None = None
-    variant: str | None = None
-    dim: int | None = None
-    set: tuple[str, ...] = ()
-    split: str | None = None
-
-
-def inspect(options: InspectOptions, talk: Talk) -> dict[str, Any]:
+def inspect(options: InspectOptions) -> dict[str, Any]:
     """Read and clean, and describe what is left."""
-    data = read_data(options.data, Talk(talk.json, quiet=True))
+    data = read_data(options.data, Talk(quiet=True))
     graph, model = data.graph, options.model or DEFAULT_MODEL[data.kind]
     check_pair(model, data.kind)
     plan = _plan(options, model, graph)

@@ -79,11 +79,10 @@ def _measured(config: Config, quiet: bool) -> dict[str, Any]:
     """Scores of the test part, what was chosen on validation, and what it took."""
     from graphtune.cli.configfile import run_sections
     from graphtune.cli.machine import cpu_seconds, peak_resident
-    from graphtune.cli.output import OutOptions
     from graphtune.cli.talk import Talk
     from graphtune.store import read_written
 
-    result = run_sections(config, OutOptions(""), Talk(quiet=quiet))
+    result = run_sections(config, Talk(quiet=quiet))
     last = result["finetune"] if "finetune" in result else result["embed"]
     written = read_written(last["directory"])
     chosen = [row for row in written.history if row["epoch"] == last["best_epoch"]]

@@ -6,14 +6,15 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from graphtune.check import bad, number, one_of
+from graphtune.cli.options.learn import OutOptions
 from graphtune.cli.talk import lines
-from graphtune.config import SAVE_EVERY, TrainConfig
+from graphtune.config import TrainConfig
 from graphtune.files import read_json, sweep_beside
 from graphtune.graph import Graph
 from graphtune.launch import launch
@@ -29,39 +30,6 @@ from graphtune.train.profile import Profile
 from graphtune.train.trackers import TRACKERS, MLflowLogger, WandbLogger, check_installed
 
 LOG_KINDS = ("csv", *TRACKERS)
-
-
-@dataclass(frozen=True)
-class OutOptions:
-    """Where a command saves, and how it goes on.
-
-    Attributes:
-        out: the directory.
-        resume: take up an unfinished run.
-        overwrite: replace a model that is there.
-        log: some of `LOG_KINDS` with commas between: "csv" for logs/history.csv, or trackers.
-        tensorboard: event files in logs.
-        save_every: seconds after which the state is saved within an epoch too; 0 for only at validations.
-        profile: measure where the time goes, for logs/profile.json.
-    """
-
-    out: str
-    resume: bool = False
-    overwrite: bool = False
-    log: str | None = None
-    tensorboard: bool = False
-    save_every: float = SAVE_EVERY
-    profile: bool = False
-
-    @property
-    def logs(self) -> list[str]:
-        """The kinds of `log`."""
-        return [] if self.log is None else [kind.strip() for kind in self.log.split(",")]
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether an unfinished run is to be taken up: as asked, or after torchrun has started its processes again."""
-        return self.resume or launch().restarts > 0
 
 
 def already_done(options: OutOptions, who: str, asked: dict[str, Any]) -> dict[str, Any] | None:
@@ -83,7 +51,7 @@ def _look(options: OutOptions, who: str, asked: dict[str, Any]) -> dict[str, Any
     out = Path(options.out)
     Checkpoints(out / CHECKPOINTS).check_free()
     sweep_beside(out)
-    if not options.goes_on or not (out / "run.json").exists() or (out / CHECKPOINTS).exists():
+    if not _goes_on(options) or not (out / "run.json").exists() or (out / CHECKPOINTS).exists():
         return None
     notes = read_json(out / "run.json").get("notes", {})
     made = {"command": notes.get("command"), **notes.get("options", {})}
@@ -116,7 +84,7 @@ def check_out(options: OutOptions, who: str) -> Path:
         if one_of("--log", who, kind, LOG_KINDS) in TRACKERS:
             check_installed(kind, "--log", who)
     out = check_target(options.out, options.overwrite)
-    if is_unfinished(out) and not (options.goes_on or options.overwrite):
+    if is_unfinished(out) and not (_goes_on(options) or options.overwrite):
         fix = "--resume goes on with it, --overwrite begins anew."
         raise bad("--out", who, "a new or empty directory", str(out), f"It holds an unfinished run; {fix}")
     return out
@@ -196,6 +164,11 @@ def keep(options: OutOptions, run: Run, model: Model, record: Record) -> None:
     if record.split is not None and can_calibrate(model, record.split):
         model.calibration = calibrate(model, record.split)
     save(options.out, model, record, overwrite=options.overwrite)
+
+
+def _goes_on(options: OutOptions) -> bool:
+    """Whether an unfinished run is to be taken up: as asked, or after torchrun has started its processes again."""
+    return options.resume or launch().restarts > 0
 
 
 def _how_to_go_on(out: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ import numpy as np
 from graphtune.answers import Explanation, Filter, Recommender
 from graphtune.answers.search import SEARCHES
 from graphtune.check import bad, integer, number, one_of
-from graphtune.cli.judge import whole_graph
+from graphtune.cli.options.saved import RecommendOptions
 from graphtune.cli.output import check_file_target
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.start import read_ids
 from graphtune.cli.talk import Talk, lines, table
+from graphtune.cli.tasks import whole_graph
 from graphtune.graph import Graph
 from graphtune.io import Attributes, read_attributes
 from graphtune.models.ranked import kinds_asked, sources_of
@@ -23,46 +23,6 @@ from graphtune.store import open_directory
 
 WHO = "recommend"
 SHOWN_PARTS = 3
-
-
-@dataclass(frozen=True)
-class RecommendOptions:
-    """What `graphtune recommend` is asked.
-
-    Attributes:
-        directory: of the model.
-        user: one, or None.
-        k: places.
-        all: every user.
-        users: a file of users.
-        out: the Parquet file for more than one user.
-        overwrite: replace it.
-        items: a file of what items are.
-        only, without: files of items.
-        where: column=value texts.
-        keep_seen: give also what a user has.
-        diversity: from 0 to 1.
-        explain: tell which of the user's items carried a score.
-        search: "auto", "exact" or "faiss".
-        model: the class of a model of one's own.
-    """
-
-    directory: str
-    user: str | None = None
-    k: int = 10
-    all: bool = False
-    users: str | None = None
-    out: str | None = None
-    overwrite: bool = False
-    items: str | None = None
-    only: str | None = None
-    without: str | None = None
-    where: Sequence[str] = ()
-    keep_seen: bool = False
-    diversity: float = 0.0
-    explain: bool = False
-    search: str = "auto"
-    model: str | None = None
 
 
 def recommend(options: RecommendOptions, talk: Talk) -> dict[str, Any]:

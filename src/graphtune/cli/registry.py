@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphtune.cli.data import known_dataset
+from graphtune.check import bad
+from graphtune.cli.settings import nearest
 from graphtune.cli.talk import lines, table
 from graphtune.datasets import DatasetInfo, dataset_info, fetch, list_datasets
 
@@ -42,6 +43,19 @@ def fetched(name: str) -> dict[str, Any]:
 
 def show_fetched(result: dict[str, Any]) -> None:
     table("", ("file", "at"), list(result["files"].items()))
+
+
+def known_dataset(name: str) -> str:
+    """The name as the registry spells it, whatever the case.
+
+    Raises:
+        ArgumentError: there is no data set of this name.
+    """
+    names = {known.lower(): known for known in list_datasets()}
+    if name.lower() not in names:
+        fix = f"{nearest(name.lower(), names)}`graphtune datasets list` says what each is."
+        raise bad("NAME", "graphtune", f"one of {', '.join(names.values())}", name, fix)
+    return names[name.lower()]
 
 
 def _facts(found: DatasetInfo) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import psutil
 
-from graphtune.cli.data import NO_SPLIT, Data, ratios_of
+from graphtune.cli.data import Data
+from graphtune.cli.parts import NO_SPLIT, ratios_of
 from graphtune.estimate import Plan, Size, embedding_memory, training_seconds
 from graphtune.graph import Graph
 from graphtune.split import RATIOS
@@ -65,7 +66,7 @@ def amount(count: int) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds for people, who should not take them for exact."""
-    if seconds < 1:
+    if seconds < 1.5:
         return "a second"
     for unit, length in (("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphtune.check import bad
-from graphtune.cli.data import LabelOptions
-from graphtune.cli.judge import GIVEN, NODE_TASKS, find_task, held_nodes, make_task
+from graphtune.cli.options.data import LabelOptions
 from graphtune.cli.output import fingerprint
 from graphtune.cli.settings import Settings
 from graphtune.cli.talk import Talk
+from graphtune.cli.tasks import GIVEN, NODE_TASKS, find_task, held_nodes, make_task
 from graphtune.config import TrainConfig
 from graphtune.split import Split
 from graphtune.store import Stored

@@ -26,6 +26,8 @@ OPTIONS = {
     "by='user'": "--by user",
     "by='time'": "--by time",
     "a ratio of 0 to validation or test": "learn all with --split none",
+    "a ratio of 0 to a part that may stay empty": "learn all with --split none",
+    "a ratio of 0 to validation": "learn all with --split none",
     "Name the kind: ('user', 'item')": "Add --kind user or --kind item",
 }
 """What fixes in error messages call an argument of a function, and what it is on the command line."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 from graphtune.check import bad, one_of
+from graphtune.cli.options.learn import EmbedOptions, FinetuneOptions
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import Talk
 from graphtune.models import Model
@@ -28,30 +29,10 @@ from graphtune.vectors import SUFFIXES, read_vectors
 
 SPECTRAL, SVD = "spectral", "svd"
 NAMES = (*DRAWS, SPECTRAL, SVD)  # what is none of these is a file or a directory
+Options: TypeAlias = EmbedOptions | FinetuneOptions
 
 
-class StartOptions(Protocol):
-    """What a command is asked of where the weights begin.
-
-    Attributes:
-        start: one of `NAMES`, a file of vectors or of a state, or a model directory.
-        missing, resize, scale: of `start_from`; None for what they are unless given.
-    """
-
-    @property
-    def start(self) -> str | None: ...
-
-    @property
-    def missing(self) -> str | None: ...
-
-    @property
-    def resize(self) -> str | None: ...
-
-    @property
-    def scale(self) -> str | None: ...
-
-
-def check_start(options: StartOptions, who: str) -> None:
+def check_start(options: Options, who: str) -> None:
     """Refuse what cannot be started from, before anything is read.
 
     Raises:
@@ -105,7 +86,7 @@ def read_ids(file: str, option: str, who: str) -> list[str]:
     return ids
 
 
-def begin(model: Model, options: StartOptions, seed: int, own: str | None, who: str, talk: Talk) -> StartReport:
+def begin(model: Model, options: Options, seed: int, own: str | None, who: str, talk: Talk) -> StartReport:
     """Start a model as --start says, which is given.
 
     Args:
@@ -128,7 +109,7 @@ def begin(model: Model, options: StartOptions, seed: int, own: str | None, who: 
     return report
 
 
-def _begin(model: Model, start: str, options: StartOptions, seed: int, own: str | None) -> StartReport:
+def _begin(model: Model, start: str, options: Options, seed: int, own: str | None) -> StartReport:
     missing, resize, scale = options.missing or MISSING[0], options.resize or RESIZE[0], options.scale or SCALES[0]
     if start in DRAWS:
         return randomise(model, start, seed)

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from graphtune.adapt.update import Updated, Updating, told, update, usual_update
-from graphtune.cli.data import DataOptions, read_data
+from graphtune.cli.data import read_data
 from graphtune.cli.extend import of_kind
-from graphtune.cli.output import OutOptions, already_done, check_out, fingerprint, keep, outcome, running, show_done
+from graphtune.cli.options.learn import UpdateOptions
+from graphtune.cli.output import already_done, check_out, fingerprint, keep, outcome, running, show_done
 from graphtune.cli.profile import show_profile
 from graphtune.cli.settings import own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.config import TrainConfig
 from graphtune.files import read_json
+from graphtune.graph import Graph
 from graphtune.launch import launch
 from graphtune.store import Record, open_directory
 
 TITLES = {"earlier": "earlier events", "later": "new events"}
-
-
-@dataclass(frozen=True)
-class UpdateOptions:
-    """What `graphtune update` is asked.
-
-    Attributes:
-        directory: of the model that there is.
-        data: the new events.
-        out: where to save.
-        seed: of every random choice.
-        set: settings of the update and of the training, as key=value.
-        model: the class of a model of one's own.
-    """
-
-    directory: str
-    data: DataOptions
-    out: OutOptions
-    seed: int = 0
-    set: tuple[str, ...] = ()
-    model: str | None = None
 
 
 def update_directory(options: UpdateOptions, talk: Talk) -> dict[str, Any]:
@@ -56,25 +38,12 @@ def update_directory(options: UpdateOptions, talk: Talk) -> dict[str, Any]:
     how = Updating(**settings.of(Updating))
     config = replace(usual_update(stored.model), **settings.of(TrainConfig))
     events = read_data(of_kind(options.data, stored.model.graph, "update"), talk).graph
-    plan = {
-        "model": read_json(Path(options.directory) / "run.json")["sha256"]["model.safetensors"],
-        "events": fingerprint(events, None),
-        "how": asdict(how),
-    }
+    plan = _described(options.directory, events, how)
     with running(options.out, "update", plan, talk.quiet, config) as run:
         found = update(stored.model, stored.record.split, events, how, config, run)
         if not launch().is_first:
             return {}
-        seconds = round(time.monotonic() - begun, 1)
-        result = {
-            "model": type(found.result.model.recipe).__name__,
-            "of_kind": {kind: found.news.report.count(kind) for kind in ("user", "item")},
-            "report": "; ".join(found.news.report.counts()),
-            "known": found.news.report.known,
-            "events": found.news.counts(),
-            "scores": told(found),
-            **outcome(found.result),
-        }
+        result = {**_told(found), "seconds": round(time.monotonic() - begun, 1)}
         notes = {
             "command": "update",
             "options": asdict(options),
@@ -82,18 +51,17 @@ def update_directory(options: UpdateOptions, talk: Talk) -> dict[str, Any]:
             "start": f"{options.directory}, and {result['report'] or 'no new users or items'}",
             "scores": result["scores"],
             "outcome": outcome(found.result),
-            "seconds": seconds,
+            "seconds": result["seconds"],
         }
         record = Record(found.news.split, asdict(config), _metrics(found), found.result.history, notes)
         keep(options.out, run, found.result.model, record)
     profile = None if run.profile is None else run.profile.as_dict()
-    next_ = f"graphtune recommend {out} USER -k 10"
-    return {"directory": str(out), **result, "seconds": seconds, "profile": profile, "next": next_}
+    return {"directory": str(out), **result, "profile": profile, "next": _next(out)}
 
 
 def show_update(result: dict[str, Any]) -> None:
     """What came, the scores before and after, and the place."""
-    if result.get("finished"):
+    if "finished" in result:
         show_done(result)
         return
     count = result["events"]
@@ -112,6 +80,29 @@ def show_update(result: dict[str, Any]) -> None:
         table(f"Held-out {TITLES[when]}", ("metric", "before", "after", "change"), rows)
     lines("", f"Saved in {result['directory']} ({result['seconds']} s). Next:", f"  {result['next']}")
     show_profile(result["profile"])
+
+
+def _next(out: Path) -> str:
+    return shlex.join(["graphtune", "recommend", str(out), "USER", "-k", "10"])
+
+
+def _described(directory: str, events: Graph, how: Updating) -> dict[str, Any]:
+    """What a run that is resumed must have in common with the one that was begun, beside the configuration."""
+    model = read_json(Path(directory) / "run.json")["sha256"]["model.safetensors"]
+    return {"model": model, "events": fingerprint(events, None), "how": asdict(how)}
+
+
+def _told(found: Updated) -> dict[str, Any]:
+    """What came and how it went, as JSON can say it."""
+    return {
+        "model": type(found.result.model.recipe).__name__,
+        "of_kind": {kind: found.news.report.count(kind) for kind in ("user", "item")},
+        "report": "; ".join(found.news.report.counts()),
+        "known": found.news.report.known,
+        "events": found.news.counts(),
+        "scores": told(found),
+        **outcome(found.result),
+    }
 
 
 def _metrics(found: Updated) -> dict[str, Any]:
