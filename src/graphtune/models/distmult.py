@@ -11,9 +11,11 @@ from torch.nn import functional as F
 
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, Scorer, check_recipe, generator
+from graphtune.models.base import Model, check_recipe
+from graphtune.models.chance import generator
 from graphtune.models.fullsoftmax import Full
 from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
+from graphtune.models.scorer import Scorer
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import Negatives, Sampler
 

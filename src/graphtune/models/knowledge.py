@@ -7,9 +7,10 @@ from typing import Any
 from graphtune.check import bad, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, Recipe, Scorer
+from graphtune.models.base import Model, Recipe
 from graphtune.models.fullsoftmax import PLAIN, QUERY_LOSSES, Full, query_pretraining
 from graphtune.models.lookup import Lookup
+from graphtune.models.scorer import Scorer
 from graphtune.objectives import OneVsAll, SelfAdversarial
 from graphtune.sampling import EdgeSampler, Negatives, QuerySampler
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from graphtune.graph import Graph
-from graphtune.models.base import Encoder
+from graphtune.models.encoder import Encoder
 from graphtune.testing.patterns import two_cliques
 
 

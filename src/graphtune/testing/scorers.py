@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphtune.models.base import Scorer
+from graphtune.models.scorer import Scorer
 
 
 class ScorerContract:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphtune.models.base import Model, judging
+from graphtune.models.base import Model
+from graphtune.models.chance import judging
 
 
 def query_width(model: Model) -> int:
