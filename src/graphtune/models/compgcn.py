@@ -17,8 +17,7 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.chance import generator
-from graphtune.models.distmult import relation_rows
-from graphtune.models.knowledge import margin_of, triple_pretraining
+from graphtune.models.knowledge import margin_of, relation_rows, triple_pretraining
 from graphtune.models.messages import COMPOSITIONS, Messages, compose, composed_sum
 from graphtune.models.relational import (
     SCORERS,
