@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,10 +135,16 @@ def one_thread() -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
+def apart(function: Callable[..., T], *arguments: Any) -> T:
+    """What a function of a module gives in a new process; its memory is then its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 def in_new_process(function: Callable[..., T], *arguments: Any) -> T:
-    """What a function of a module gives in a new process, on one thread; its memory is then its own."""
-    with one_thread(), multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
+    """`apart` on one thread."""
+    with one_thread():
+        return apart(function, *arguments)
 
 
 def peer(name: str, task: str, *words: Any) -> dict[str, Any]:

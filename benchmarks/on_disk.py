@@ -9,16 +9,13 @@ take back at any time.
 from __future__ import annotations
 
 import hashlib
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import graphtune as gt
 from graphtune.cli.machine import peak_resident
-from harness import arguments, finish, power_law_graph, reset_peak, write_edges
+from harness import apart, arguments, finish, power_law_graph, reset_peak, write_edges
 
 PASS = 16 << 20
 
@@ -31,8 +28,13 @@ def compile_all() -> None:
         gt.read_edges(small, on_disk=Path(scratch) / "graph")[0].adjacency()
 
 
-def one(text: str, directory: str, step: str) -> dict[str, float | str]:
-    """One step in this process: seconds, bytes beyond the program, and what the lists are."""
+def make(nodes: int, text: Path) -> None:
+    """Write the edges of a graph."""
+    write_edges(power_law_graph(nodes, 10, seed=0), text)
+
+
+def one(text: Path, directory: Path, step: str) -> dict[str, float | str]:
+    """One step: seconds, bytes beyond the program, and what the lists are."""
     compile_all()
     before, begin = reset_peak(), time.perf_counter()
     if step == "lists_on_disk":
@@ -53,11 +55,9 @@ def one(text: str, directory: str, step: str) -> dict[str, float | str]:
     return {"seconds": seconds, "bytes": peak, "edges": graph.num_edges, "lists": lists}
 
 
-def apart(text: Path, directory: Path, step: str) -> dict[str, float | str]:
+def measured(text: Path, directory: Path, step: str) -> dict[str, float | str]:
     """`one` in a process of its own."""
-    command = [sys.executable, __file__, "--one", step, "--text", str(text), "--directory", str(directory)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    row = json.loads(done.stdout.strip().splitlines()[-1])
+    row = apart(one, text, directory, step)
     print(f"{step}: {row['seconds']:.1f} s, {row['bytes'] / 1e6:,.0f} MB beyond the program", flush=True)
     return row
 
@@ -65,22 +65,12 @@ def apart(text: Path, directory: Path, step: str) -> dict[str, float | str]:
 def main() -> None:
     parser = arguments(__doc__, seeds=1)
     parser.add_argument("--nodes", type=int, default=2_000_000)
-    parser.add_argument("--make", action="store_true", help="write the text, in this process")
-    parser.add_argument("--one", help="measure this step, in this process")
-    parser.add_argument("--text")
-    parser.add_argument("--directory")
     args = parser.parse_args()
-    if args.make:
-        write_edges(power_law_graph(args.nodes, 10, seed=0), Path(args.text))
-        return
-    if args.one:
-        print(json.dumps(one(args.text, args.directory, args.one)))
-        return
     nodes = 20_000 if args.quick else args.nodes
     with tempfile.TemporaryDirectory() as scratch:
         text, directory = Path(scratch) / "edges.txt", Path(scratch) / "graph"
-        subprocess.run([sys.executable, __file__, "--make", "--nodes", str(nodes), "--text", str(text)], check=True)
-        rows = {step: apart(text, directory, step) for step in ("read", "read_on_disk", "lists", "lists_on_disk")}
+        apart(make, nodes, text)
+        rows = {step: measured(text, directory, step) for step in ("read", "read_on_disk", "lists", "lists_on_disk")}
     if rows["lists"]["lists"] != rows["lists_on_disk"]["lists"]:
         raise SystemExit("The lists on disk must be those in memory. Got others.")
     figures = {f"{step}_{unit}": row[unit] for step, row in rows.items() for unit in ("seconds", "bytes")}

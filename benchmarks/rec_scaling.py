@@ -9,9 +9,6 @@ seconds over log events. `recall_20` is beside that of the most popular items.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +17,7 @@ import numpy as np
 
 import graphtune as gt
 from graphtune.cli.machine import peak_resident
-from harness import arguments, finish
+from harness import apart, arguments, finish
 
 TASTES, OWN, POWER, EVENTS = 1000, 0.8, -0.8, 40
 USERS = (10_000, 30_000, 100_000, 300_000, 1_000_000)
@@ -49,7 +46,7 @@ def _ranks(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
 
 
 def one(users: int, items: int, path: str, epochs: int) -> dict[str, float]:
-    """Train on one log in this process and rank for all its users."""
+    """Train on one log and rank for all its users."""
     ids = gt.NodeIds.of(range(users), range(items), kinds=("user", "item"))
     graph = gt.Graph(np.load(path), ids, directed=True)
     split = gt.split_interactions(graph, ratios=(9, 0, 1), seed=0)
@@ -94,16 +91,12 @@ def most_popular(split: gt.Split) -> float:
     return float(np.mean(recalls))
 
 
-def apart(users: int, items: int, epochs: int) -> dict[str, float]:
+def measured(users: int, items: int, epochs: int) -> dict[str, float]:
     """`one` in a process of its own, on a log made in another."""
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory) / "log.npy")
-        words = ["--users", str(users), "--items", str(items), "--log", path, "--epochs", str(epochs)]
-        subprocess.run([sys.executable, __file__, "--make", *words], check=True)
-        done = subprocess.run(
-            [sys.executable, __file__, "--one", *words], stdout=subprocess.PIPE, text=True, check=True
-        )
-    row = json.loads(done.stdout.strip().splitlines()[-1])
+        apart(make, users, items, path)
+        row = apart(one, users, items, path, epochs)
     took = f"training {row['training_s']:.1f} s, ranking {row['ranking_s']:.1f} s"
     quality = f"recall@20 {row['recall_20']:.4f}, of the most popular {row['popular_recall_20']:.4f}"
     print(f"{users:,} users, {row['events']:,} events: {took}, {row['peak_gib']:.2f} GiB, {quality}", flush=True)
@@ -114,20 +107,9 @@ def main() -> None:
     parser = arguments(__doc__, seeds=1)
     parser.add_argument("--sizes", type=int, nargs="*", default=USERS, help="numbers of users; a tenth as many items")
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--make", action="store_true", help="make a log, in this process")
-    parser.add_argument("--one", action="store_true", help="measure a log, in this process")
-    parser.add_argument("--users", type=int, help="for --make and --one")
-    parser.add_argument("--items", type=int, help="for --make and --one")
-    parser.add_argument("--log", help="the file of the log, for --make and --one")
     args = parser.parse_args()
-    if args.make:
-        make(args.users, args.items, args.log)
-        return
-    if args.one:
-        print(json.dumps(one(args.users, args.items, args.log, args.epochs)))
-        return
     sizes = (2_000, 4_000) if args.quick else tuple(args.sizes)
-    rows = [apart(size, size // 10, args.epochs) for size in sizes]
+    rows = [measured(size, size // 10, args.epochs) for size in sizes]
     took = [row["training_s"] + row["ranking_s"] for row in rows]
     slope = np.polyfit(np.log([row["events"] for row in rows]), np.log(took), 1)[0]
     figures = {

@@ -11,9 +11,6 @@ is the largest |predicted - measured| / measured of all sizes.
 from __future__ import annotations
 
 import gc
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,7 +20,7 @@ import numpy as np
 import graphtune as gt
 from graphtune.cli.machine import peak_resident
 from graphtune.estimate import Plan, Size, training_memory
-from harness import arguments, finish, power_law_graph, reset_peak
+from harness import apart, arguments, finish, power_law_graph, reset_peak
 
 DIM, LENGTH, HALF_DEGREE = 32, 20, 10
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000)
@@ -35,7 +32,7 @@ def make(num_nodes: int, path: str) -> None:
 
 
 def one(num_nodes: int, path: str, dim: int) -> dict[str, float]:
-    """Train on one graph in this process; nodes, edges, seconds, and memory in bytes and GiB."""
+    """Train on one graph; nodes, edges, seconds, and memory in bytes and GiB."""
     recipe = gt.DeepWalk(dim=dim, walks_per_node=1, walk_length=LENGTH)
     gt.pretrain(recipe, power_law_graph(1_000, HALF_DEGREE, seed=1), run=gt.Run(quiet=True))  # compiles
     gc.collect()
@@ -55,15 +52,12 @@ def one(num_nodes: int, path: str, dim: int) -> dict[str, float]:
     }
 
 
-def apart(num_nodes: int, dim: int) -> dict[str, float]:
+def measured(num_nodes: int, dim: int) -> dict[str, float]:
     """`one` in a process of its own, on a graph made in another."""
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory) / "edges.npy")
-        words = ["--nodes", str(num_nodes), "--edges", path, "--dim", str(dim)]
-        subprocess.run([sys.executable, __file__, "--make", *words], check=True)
-        command = [sys.executable, __file__, "--one", *words]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    row = json.loads(done.stdout.strip().splitlines()[-1])
+        apart(make, num_nodes, path)
+        row = apart(one, num_nodes, path, dim)
     off = row["predicted"] / row["measured"] - 1
     memory = f"{row['peak_gib']:.2f} GiB, {row['measured'] / 1e6:,.0f} MB beyond the program, predicted {off:+.1%}"
     print(f"{num_nodes:,} nodes, {row['edges']:,} edges: {row['seconds']:.1f} s, {memory}", flush=True)
@@ -75,22 +69,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="numbers of nodes")
     parser.add_argument("--large", type=int, default=10_000_000, help="nodes of the large graph; 0 leaves it out")
     parser.add_argument("--dim", type=int, default=DIM)
-    parser.add_argument("--make", action="store_true", help="make a graph of --nodes, in this process")
-    parser.add_argument("--one", action="store_true", help="measure a graph of --nodes, in this process")
-    parser.add_argument("--nodes", type=int, help="for --make and --one")
-    parser.add_argument("--edges", help="the file of edges for --make and --one")
     args = parser.parse_args()
-    if args.make:
-        make(args.nodes, args.edges)
-        return
-    if args.one:
-        print(json.dumps(one(args.nodes, args.edges, args.dim)))
-        return
-    rows = [apart(size, args.dim) for size in ((10_000, 20_000) if args.quick else args.sizes)]
+    rows = [measured(size, args.dim) for size in ((10_000, 20_000) if args.quick else args.sizes)]
     slope = np.polyfit(np.log([r["nodes"] for r in rows]), np.log([r["seconds"] for r in rows]), 1)[0]
     errors = [abs(r["predicted"] / r["measured"] - 1) for r in rows]
     figures = {"time_exponent": float(slope), "memory_prediction_error": max(errors)}
-    large = apart(30_000 if args.quick else args.large, args.dim) if args.large else None
+    large = measured(30_000 if args.quick else args.large, args.dim) if args.large else None
     if large is not None:
         figures |= {"minutes_100m_edges": large["seconds"] / 60, "peak_gib_100m_edges": large["peak_gib"]}
     finish("scaling", figures, args, curve=rows, large=large)

@@ -12,9 +12,9 @@ from graphtune.batch import Batch
 from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
 from graphtune.models import RECIPES
-from graphtune.models.base import HeadSpec
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.gnn import GCN
+from graphtune.models.heads import HeadSpec
 from graphtune.objectives import BPR, Classify, EdgeProximity, OneVsAll, Regress, SampledSoftmax
 from graphtune.testing import checkerboard, equal, two_cliques
 from graphtune.train.accumulate import out_of_memory

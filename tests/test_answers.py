@@ -21,9 +21,10 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.io import read_attributes
 from graphtune.models import BPRMF, GCN, ComplEx, DeepWalk, LightGCN
-from graphtune.models.base import Model, Scorer
+from graphtune.models.base import Model
 from graphtune.models.lookup import Context, Lookup
 from graphtune.models.ranked import targets_of
+from graphtune.models.scorer import Scorer
 from graphtune.testing import inverse_relations, two_cliques
 
 USERS, ITEMS = 9, 14

@@ -11,7 +11,7 @@ from graphtune.batch import Batch, WalkBatch
 from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
 from graphtune.models import BPRMF, GCN, LINE, ComplEx, DeepWalk, LightGCN
-from graphtune.models.base import HeadSpec
+from graphtune.models.heads import HeadSpec
 from graphtune.objectives import Classify, Regress
 from graphtune.sampling import NodeSampler
 from graphtune.split import split_nodes

@@ -321,8 +321,8 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 MAIN = "import sys; from graphtune.cli import main; main()"
 REFUSED_THEN_KILLED = """
 import os, resource, signal
-import graphtune.store as store
 from graphtune.cli import main
+from graphtune.store import write
 
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
@@ -332,12 +332,12 @@ except SystemExit as end:
     print(end.code, flush=True)
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-commit = store.commit_json
+commit = write.commit_json
 def commit_or_die(path, value):
     if path.name == "run.json":
         os.kill(os.getpid(), signal.SIGKILL)
     return commit(path, value)
-store.commit_json = commit_or_die
+write.commit_json = commit_or_die
 main()
 """
 BIG = ("--dim", "512", "--set", "epochs=1", "--overwrite", "--quiet")

@@ -14,8 +14,9 @@ import pytest
 
 from graphtune.check import ArgumentError, DataError
 from graphtune.datasets import dataset_info, fetch, list_datasets, load_dataset
+from graphtune.datasets.info import DatasetInfo, File
 from graphtune.datasets.load import LOADERS, _TrustedUnpickler
-from graphtune.datasets.table import TABLE, DatasetInfo, File
+from graphtune.datasets.table import TABLE
 
 CARDS = Path(__file__).parents[1] / "datasets"
 CONTENT = b"a b\nb c\n" * 1000

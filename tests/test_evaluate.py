@@ -25,11 +25,11 @@ from graphtune.evaluate.communities import kmeans, leiden
 from graphtune.evaluate.nodes import head_values
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models.base import HeadSpec
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.complex import ComplEx
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distmult import DistMult
+from graphtune.models.heads import HeadSpec
 from graphtune.models.transe import TransE
 from graphtune.split import TEST, TRAIN, UNUSED, VALID, given_split
 from graphtune.testing import COMMUNITY, two_cliques

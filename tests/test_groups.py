@@ -10,7 +10,7 @@ from cli_help import done, run
 from graphtune.check import ArgumentError, DataError
 from graphtune.config import TrainConfig
 from graphtune.models import GCN, DeepWalk, LightGCN
-from graphtune.models.base import HeadSpec
+from graphtune.models.heads import HeadSpec
 from graphtune.split import split_nodes
 from graphtune.store import load
 from graphtune.tasks import NodeClassification

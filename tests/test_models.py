@@ -15,7 +15,6 @@ from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models.base import Encoder, HeadSpec, Scorer
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.bspm import BSPM
 from graphtune.models.compgcn import CompGCN, CompGCNEncoder
@@ -26,8 +25,10 @@ from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distance import euclid_cross, modulus_cross, taxicab_cross
 from graphtune.models.distmult import DistMult, DistMultScorer
 from graphtune.models.ease import EASE
+from graphtune.models.encoder import Encoder
 from graphtune.models.gfcf import GFCF
 from graphtune.models.gnn import GAT, GCN, GNN, GraphSAGE, prepare_features
+from graphtune.models.heads import HeadSpec
 from graphtune.models.itemknn import ItemKNN
 from graphtune.models.lightgcn import LightGCN, Propagation
 from graphtune.models.line import LINE, Halves, HalvesScorer, extended
@@ -41,6 +42,7 @@ from graphtune.models.quate import QuatE, QuatEScorer
 from graphtune.models.rescal import RESCAL, RESCALScorer
 from graphtune.models.rgcn import RGCN, RGCNEncoder
 from graphtune.models.rotate import RotatE, RotatEScorer
+from graphtune.models.scorer import Scorer
 from graphtune.models.simple import SimplE, SimplEScorer
 from graphtune.models.transe import TransE, TransEScorer
 from graphtune.models.tucker import TuckER, TuckERScorer

@@ -10,12 +10,12 @@ from graphtune.batch import Batch, WalkBatch
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models.base import HeadSpec
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.complex import ComplEx
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distmult import DistMult
 from graphtune.models.gnn import GCN
+from graphtune.models.heads import HeadSpec
 from graphtune.models.line import LINE, BothOrders
 from graphtune.models.transe import TransE
 from graphtune.objectives import (

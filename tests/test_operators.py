@@ -12,9 +12,9 @@ from graphtune.check import ArgumentError, LeakError
 from graphtune.evaluate import choose_operator, evaluate_probe
 from graphtune.evaluate.operators import OF_THE_PAPER, OPERATORS, non_edges
 from graphtune.graph import Graph
-from graphtune.models.base import Frozen
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.lookup import Dot
+from graphtune.models.scorer import Frozen
 from graphtune.split import TEST, TRAIN, VALID, given_split, split_edges, split_nodes
 
 Z = torch.tensor([[1.0, -2.0], [3.0, 4.0]])

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from graphtune.batch import Batch
 from graphtune.kernels.own import EUCLID, MODULUS, PRODUCT, TAXICAB, Own
 from graphtune.models import ComplEx, RotatE, TransE
-from graphtune.models.base import Scorer
 from graphtune.models.own import scores_by_kernel
+from graphtune.models.scorer import Scorer
 from graphtune.objectives import SelfAdversarial
 from graphtune.testing import inverse_relations
 

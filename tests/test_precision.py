@@ -13,9 +13,9 @@ from graphtune.batch import Batch
 from graphtune.check import ArgumentError
 from graphtune.config import PRECISIONS, TrainConfig
 from graphtune.models import RECIPES
-from graphtune.models.base import HeadSpec
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.gnn import GCN
+from graphtune.models.heads import HeadSpec
 from graphtune.objectives import Classify, Losses
 from graphtune.testing import checkerboard, equal, snapshot, two_cliques
 from graphtune.train.checkpoint import Checkpoints

@@ -203,10 +203,10 @@ def test_a_kill_while_saving_leaves_the_old_model(tmp_path: Path) -> None:
     store.save(tmp_path / "m", model)
     script = (
         "import os, signal, sys, graphtune as gt\n"
-        "from graphtune import store\n"
-        "model = store.load(sys.argv[1])\n"
-        "store.commit_text = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "store.save(sys.argv[1], model, overwrite=True)\n"
+        "from graphtune.store import load, write\n"
+        "model = load(sys.argv[1])\n"
+        "write.commit_text = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write.save(sys.argv[1], model, overwrite=True)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "m")], check=False)
     assert done.returncode == -signal.SIGKILL

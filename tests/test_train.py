@@ -15,10 +15,10 @@ from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.models.base import HeadSpec
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.gnn import GCN
+from graphtune.models.heads import HeadSpec
 from graphtune.models.line import LINE
 from graphtune.objectives import Losses
 from graphtune.testing import checkerboard, equal, snapshot, two_cliques

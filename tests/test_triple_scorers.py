@@ -7,7 +7,7 @@ import torch
 import graphtune as gt
 from graphtune.cli.data import RELATIONAL
 from graphtune.models import RECIPES
-from graphtune.models.base import judging
+from graphtune.models.chance import judging
 from graphtune.models.conve import ConvEScorer
 from graphtune.models.cp import CPScorer
 from graphtune.models.norm import BatchNorm

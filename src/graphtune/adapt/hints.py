@@ -13,7 +13,7 @@ import scipy.sparse as sp
 import torch
 
 from graphtune.graph import Graph
-from graphtune.models.base import Frozen, Scorer
+from graphtune.models.scorer import Frozen, Scorer
 
 AT_ONCE = 1 << 15  # hints whose vectors are held together
 

@@ -10,7 +10,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from graphtune.adapt.hints import Hints
-from graphtune.models.base import Frozen
+from graphtune.models.scorer import Frozen
 
 UNOBSERVED = 0.01
 RIDGE = 1000.0

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphtune.models.base import Frozen
 from graphtune.models.ranked import Scores
+from graphtune.models.scorer import Frozen
 
 
 @dataclass(frozen=True)

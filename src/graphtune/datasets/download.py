@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from graphtune.check import DataError, bad, one_of
-from graphtune.datasets.table import TABLE, DatasetInfo, File
+from graphtune.datasets.info import DatasetInfo, File
+from graphtune.datasets.table import TABLE
 from graphtune.files import commit, sha256
 
 TIMEOUT = 30.0

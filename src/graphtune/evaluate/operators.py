@@ -18,7 +18,8 @@ from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.kernels.negatives import unknown_targets
 from graphtune.metrics import average_precision, roc_auc
-from graphtune.models.base import Frozen, Model
+from graphtune.models.base import Model
+from graphtune.models.scorer import Frozen
 from graphtune.split import TEST, VALID, Split
 
 BATCH = 1 << 16  # pairs whose features are held at once

@@ -19,7 +19,8 @@ from graphtune.graph import Graph
 from graphtune.kernels import products
 from graphtune.kernels.ranking import realistic_ranks
 from graphtune.metrics import hits_at, mrr
-from graphtune.models.base import Frozen, Model
+from graphtune.models.base import Model
+from graphtune.models.scorer import Frozen
 
 SIDES = ("both", "head", "tail")
 QUERIES = 384  # scored at once against every entity, of long rows fewer

@@ -17,7 +17,7 @@ from graphtune.graph import Graph
 from graphtune.io.encode import encode_classes
 from graphtune.io.layout import TextOptions
 from graphtune.io.matching import Matched, match_rows, nodes_found, report_on, rows_found
-from graphtune.io.tables import Column, as_path, find_columns, open_table
+from graphtune.io.tables import Column, as_path, read_columns
 from graphtune.io.values import read_numbers
 
 LABEL_KINDS = ("class", "multi", "target")
@@ -60,7 +60,7 @@ def read_labels(
         raise bad("separator", "read_labels", 'left out unless kind="multi"', separator)
     path = as_path(path, "read_labels")
     options = TextOptions(delimiter, header, comment)
-    ids, values, findings = _id_and_value(path, "read_labels", {"id": id, "label": label}, options)
+    (ids, values), findings = read_columns(path, "read_labels", {"id": id, "label": label}, options)
     rows = match_rows(graph, ids, node_kind, path.name)
     if kind == "class":
         graph, known, found = _with_classes(graph, rows, ids, values, path.name)
@@ -105,7 +105,7 @@ def read_texts(
     """
     path = as_path(path, "read_texts")
     options = TextOptions(delimiter, header, comment)
-    ids, values, findings = _id_and_value(path, "read_texts", {"id": id, "text": text}, options)
+    (ids, values), findings = read_columns(path, "read_texts", {"id": id, "text": text}, options)
     rows = match_rows(graph, ids, node_kind, path.name)
     node, row, repeated = rows.first_rows(graph)
     place = np.full(graph.num_nodes, -1)
@@ -115,16 +115,6 @@ def read_texts(
     summary = {"nodes": graph.num_nodes, "texts": len(node)}
     report = report_on(path, [*findings, *rows.findings, *repeated, *without], strict, summary)
     return graph.replace(texts=tuple(texts.to_pylist())), report
-
-
-def _id_and_value(
-    path: Path, who: str, wanted: dict[str, Column | None], options: TextOptions
-) -> tuple[pa.ChunkedArray, pa.ChunkedArray, list[Finding]]:
-    options.check(who)
-    table = open_table(path, options, wanted.values())
-    positions, settled = find_columns(table, who, wanted, tuple(wanted), tuple(wanted))
-    (ids, values), faults = table.read(list(positions.values()))
-    return ids, values, [*settled, *faults]
 
 
 def _with_classes(

@@ -18,7 +18,7 @@ from graphtune.ids import NodeIds
 from graphtune.io.encode import Encoded, encode_ids
 from graphtune.io.layout import TextOptions
 from graphtune.io.matching import report_on
-from graphtune.io.tables import Column, as_path, find_columns, open_table
+from graphtune.io.tables import Column, as_path, read_columns
 
 SOCIAL = "social"
 ITEM, ENTITY = "item", "entity"
@@ -58,7 +58,7 @@ def read_social(
     who = "read_social"
     one_of("node_kind", who, node_kind, graph.ids.kinds)
     path, options = as_path(path, who), TextOptions(delimiter, header, comment)
-    (a, b), findings = _columns(path, who, {"source": source, "target": target}, options)
+    (a, b), findings = read_columns(path, who, {"source": source, "target": target}, options)
     ends = encode_ids([a, b], path.name)
     row_of = np.append(graph.ids.index(ends.ids, kind=node_kind, missing="mark"), -1)
     edges = row_of[ends.rows.reshape(2, -1)]
@@ -109,7 +109,7 @@ def read_item_graph(
         raise bad("graph", who, f"without {given[0]}", "a graph that has them", "Read the item graph before them.")
     path, options = as_path(path, who), TextOptions(delimiter, header, comment)
     wanted = {"head": head, "relation": relation, "tail": tail}
-    (h, r, t), findings = _columns(path, who, wanted, options)
+    (h, r, t), findings = read_columns(path, who, wanted, options)
     ends, names = encode_ids([h, t], path.name), encode_ids([r], path.name)
     faulty = (ends.rows.reshape(2, -1) < 0).any(axis=0) | (names.rows < 0)
     findings += [*ends.findings, *_fault("triples with a missing id", faulty, h, t)]
@@ -133,16 +133,6 @@ def _with_entities(graph: Graph, ends: Encoded, path: Path) -> tuple[NodeIds, np
     row_of[fresh] = graph.num_nodes + np.arange(int(fresh.sum()))
     blocks = (*graph.ids.blocks, ends.ids.filter(pa.array(fresh)))
     return NodeIds(blocks, (*graph.ids.kinds, ENTITY)), row_of
-
-
-def _columns(
-    path: Path, who: str, wanted: dict[str, Column | None], options: TextOptions
-) -> tuple[list[pa.ChunkedArray], list[Finding]]:
-    options.check(who)
-    table = open_table(path, options, wanted.values())
-    positions, settled = find_columns(table, who, wanted, tuple(wanted), tuple(wanted))
-    arrays, faults = table.read(list(positions.values()))
-    return arrays, [*settled, *faults]
 
 
 def _fault(what: str, which: np.ndarray, source: pa.ChunkedArray, target: pa.ChunkedArray) -> list[Finding]:

@@ -146,6 +146,24 @@ def find_columns(
     return columns, findings
 
 
+def read_columns(
+    path: Path, who: str, wanted: Mapping[str, Column | None], options: TextOptions
+) -> tuple[list[pa.ChunkedArray], list[Finding]]:
+    """The columns `wanted`, all of them needed, from a text or Parquet file, and what was settled and found.
+
+    Where all are None they are the columns of these names, or else the first ones.
+
+    Raises:
+        ArgumentError: a column is not there, two roles share one, or an option is none.
+        DataError: the file is missing, empty, damaged or of another kind.
+    """
+    options.check(who)
+    table = open_table(path, options, wanted.values())
+    positions, settled = find_columns(table, who, wanted, tuple(wanted), tuple(wanted))
+    arrays, faults = table.read(list(positions.values()))
+    return arrays, [*settled, *faults]
+
+
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column with its text as Arrow strings, whatever they were packed in."""
     kind = column.type

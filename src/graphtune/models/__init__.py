@@ -1,6 +1,6 @@
 """Models: encoders, scorers, and the recipes that put them together."""
 
-from graphtune.models.base import ClosedForm, Encoder, Head, HeadSpec, Model, ReadsFiles, Recipe, Scorer
+from graphtune.models.base import ClosedForm, Model, ReadsFiles, Recipe
 from graphtune.models.bprmf import BPRMF
 from graphtune.models.bspm import BSPM
 from graphtune.models.calibration import Calibration
@@ -12,8 +12,10 @@ from graphtune.models.cp import CP
 from graphtune.models.deepwalk import DeepWalk
 from graphtune.models.distmult import DistMult
 from graphtune.models.ease import EASE
+from graphtune.models.encoder import Encoder
 from graphtune.models.gfcf import GFCF
 from graphtune.models.gnn import GAT, GCN, GraphSAGE
+from graphtune.models.heads import Head, HeadSpec
 from graphtune.models.itemknn import ItemKNN
 from graphtune.models.lightgcn import LightGCN
 from graphtune.models.line import LINE
@@ -26,6 +28,7 @@ from graphtune.models.quate import QuatE
 from graphtune.models.rescal import RESCAL
 from graphtune.models.rgcn import RGCN
 from graphtune.models.rotate import RotatE
+from graphtune.models.scorer import Scorer
 from graphtune.models.simple import SimplE
 from graphtune.models.text import Text
 from graphtune.models.transe import TransE

@@ -1,15 +1,12 @@
-"""The parts every model is put together from: encoder, scorer, heads.
+"""A model, and the recipe that builds it.
 
-Axes: N nodes, R relations, D dim of an embedding, Q dim of a query or key, n and m any number of rows.
+Axes: N nodes, R relations, D dim of an embedding, Q dim of a key, n any number of rows.
 """
 
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -23,202 +20,18 @@ from graphtune.check import bad, integer, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.kernels.own import PRODUCT, Own
 from graphtune.models.alike import most_similar
-from graphtune.models.arrivals import Size
 from graphtune.models.best import recommend_one
 from graphtune.models.calibration import Calibration
+from graphtune.models.chance import judging
 from graphtune.models.completion import Completion, complete
-from graphtune.models.own import scores_by_kernel
-from graphtune.models.views import View
+from graphtune.models.encoder import Encoder
+from graphtune.models.heads import Head, HeadSpec
+from graphtune.models.scorer import Frozen, Scorer
 from graphtune.sampling import Sampler
 from graphtune.split import Split
 
 SIDES = ("source", "target")
-CHUNK = 1 << 26  # numbers held at once when many pairs are scored
-AT_ONCE = 1 << 12  # pairs that are scored with relations at a time: their rows stay in the cache
-
-
-class Encoder(nn.Module, ABC):
-    """Nodes in, embeddings out.
-
-    Attributes:
-        dim: D.
-        num_nodes: N.
-        in_kernels: whether the fused steps know it: rows of a table `weight` and nothing more.
-        reads_rows: whether the embeddings of some nodes read the rows of these alone.
-        adapter_width: of the adapters behind the layers; 0 without.
-        grown: the sizes of the graph before each time that nodes joined it, which it holds to (see `hold`).
-    """
-
-    dim: int
-    num_nodes: int
-    in_kernels = False
-    reads_rows = False
-    adapter_width = 0
-    grown: tuple[Size, ...] = ()
-
-    @abstractmethod
-    def forward(self, nodes: Tensor | None = None) -> Tensor:
-        """Embeddings of `nodes` ([n] int64), [n, D]; of all nodes, [N, D], without."""
-
-    def begin_view(self, view: View, graph: Graph) -> None:
-        """Make ready to see the model's graph as `view` asks, and see all of it until `see` is called.
-
-        Raises:
-            ArgumentError: the view is one that the encoder cannot have.
-        """
-        view.refuse(("feature_dropout",), type(self).__name__, "reads no features")
-        view.refuse(tuple(view.asked), type(self).__name__, "passes no messages")
-
-    def see(self, step: int, batch: Any) -> None:
-        """While training, see the graph as the view has it in this step, until the next call."""
-
-    def hold(self, graph: Graph, before: Sequence[Size]) -> None:
-        """Make of each node what is made of it in the graph of the day it came, so that nodes that join change no
-        embedding of earlier ones. Nothing to do where no messages pass.
-
-        Args:
-            graph: of the model.
-            before: its sizes before each time that it grew.
-        """
-
-    @torch.no_grad()
-    def judged(self) -> Tensor:
-        """[N, D] embeddings of all nodes as evaluation has them."""
-        with judging(self):
-            return self(None)
-
-    @property
-    def table_names(self) -> tuple[str, ...]:
-        """Names of the parameters with one row per node."""
-        return ()
-
-    @property
-    def relation_names(self) -> tuple[str, ...]:
-        """Names of the parameters with 2R rows: one per relation, then those of the same read backwards."""
-        return ()
-
-    @property
-    def layer_names(self) -> tuple[str, ...]:
-        """Names of the layers' modules from the lowest to the highest; none where the encoder is a single layer."""
-        return ()
-
-    def add_adapters(self, width: int, seed: int = 0) -> None:
-        """Put adapters behind the layers, unless there are some of this width already.
-
-        Raises:
-            ArgumentError: the encoder takes none, or has some of another width.
-        """
-        raise bad("adapter", "TrainConfig", f"0: {type(self).__name__} is an encoder that takes none", width)
-
-
-class Scorer(nn.Module):
-    """`query(source, relation) . key(target)`: the one place a score is written.
-
-    A subclass changes `query`, `key` or the similarity of the two; pairs, one-vs-all and top-k follow.
-
-    Attributes:
-        in_kernels: whether the fused steps know it: rows times rows, of the encoder's table or its own `weight`.
-        reads_relations: whether a score depends on the relation.
-        query_cost: numbers held while one query is made, where these are many more than D or Q.
-    """
-
-    in_kernels = False
-    reads_relations = False
-    query_cost = 0
-
-    def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:
-        """[n, D] source embeddings, [n] relations -> [n, Q]."""
-        return z
-
-    def key(self, z: Tensor, nodes: Tensor | None = None) -> Tensor:
-        """[..., D] embeddings of the target nodes [...] (all nodes if None) -> [..., Q]."""
-        return z
-
-    def pair(self, query: Tensor, key: Tensor) -> Tensor:
-        """[..., Q] x [..., Q] -> [...] scores, row by row; broadcasts."""
-        return (query * key).sum(-1)
-
-    def cross(self, query: Tensor, key: Tensor) -> Tensor:
-        """[n, Q] x [m, Q] -> [n, m] scores, each with each."""
-        return query @ key.T
-
-    def own(self, query: Tensor, key: Tensor, own: Own) -> Tensor:
-        """[n, Q] x [m, Q] -> [n, K] scores, each query with the keys that are its own among all."""
-        plain = self.is_product and getattr(self.pair, "__func__", None) is Scorer.pair
-        if plain and query.device.type == "cpu":
-            return scores_by_kernel(PRODUCT, query, key, own)
-        return self.pair(query[:, None], F.embedding(torch.from_numpy(own.place).to(key.device), key))
-
-    @property
-    def is_product(self) -> bool:
-        """Whether `cross` is the product of queries and keys and nothing more."""
-        return getattr(self.cross, "__func__", None) is Scorer.cross
-
-    def relation_query(self, source: Tensor, key: Tensor) -> Tensor | None:
-        """[n, D] source embeddings, [n, Q] keys of targets -> [n, D] whose products with the rows of `relation` are the
-        scores; None where scores are no such products."""
-        return None
-
-    def frozen(self, encoder: Encoder, graph: Graph) -> Frozen:
-        """All embeddings and keys of the encoder at this moment, to score many pairs of the graph with."""
-        z = encoder(None)
-        return Frozen(z.detach(), self.key(z, None).detach(), self, graph.directed)
-
-    def modulus(self, rows: Tensor) -> Tensor:
-        """What penalties act on: the rows themselves, or the moduli of complex rows."""
-        return rows
-
-    def backwards(self, rows: Tensor) -> Tensor | None:
-        """The relation rows that score v -> u as `rows` score u -> v; None where there may be none."""
-        return rows
-
-    @property
-    def table_names(self) -> tuple[str, ...]:
-        """Names of the parameters with one row per node."""
-        return ()
-
-    @property
-    def relation_names(self) -> tuple[str, ...]:
-        """Names of the parameters with 2R rows: one per relation, then those of the same read backwards."""
-        return ()
-
-
-@dataclass(frozen=True)
-class HeadSpec:
-    """The shape of a head.
-
-    Attributes:
-        dim: D, of the embeddings it reads.
-        outputs: classes, or 1 for regression.
-        hidden: width of the hidden layer, 0 for none.
-        dropout: on the embeddings.
-    """
-
-    dim: int
-    outputs: int
-    hidden: int = 0
-    dropout: float = 0.0
-
-
-class Head(nn.Module):
-    """Embeddings to outputs of a node task: a linear map, or one hidden layer."""
-
-    def __init__(self, spec: HeadSpec):
-        super().__init__()
-        self.spec = spec
-        self.dropout = nn.Dropout(spec.dropout)
-        if spec.hidden:
-            self.layers = nn.Sequential(
-                nn.Linear(spec.dim, spec.hidden), nn.ReLU(), nn.Linear(spec.hidden, spec.outputs)
-            )
-        else:
-            self.layers = nn.Sequential(nn.Linear(spec.dim, spec.outputs))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """[n, D] -> [n, outputs]."""
-        return self.layers(self.dropout(z))
 
 
 class Recipe(Protocol):
@@ -269,66 +82,14 @@ class ClosedForm(Protocol):
     def training(self) -> TrainConfig: ...
 
 
-@dataclass(frozen=True)
-class Frozen:
-    """A model's embeddings and keys at one moment, to score many pairs with. Works on row numbers.
-
-    Scores of an undirected graph are the mean of both directions.
-
-    Attributes:
-        z: [N, D] embeddings.
-        key: [N, Q] target-side keys.
-        scorer: puts queries and keys together.
-        directed: whether u -> v differs from v -> u.
-    """
-
-    z: Tensor
-    key: Tensor
-    scorer: Scorer
-    directed: bool
-
-    @torch.no_grad()
-    def pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None = None) -> np.ndarray:
-        """[n] float32 scores of u -> v; relation r + R reads r backwards."""
-        chunk = max(1, CHUNK // max(self.z.shape[1], self.scorer.query_cost))
-        parts = [slice(i, i + chunk) for i in range(0, len(u), chunk)]
-        scores = [self._pairs(u[p], v[p], None if relation is None else relation[p]) for p in parts]
-        return np.concatenate([np.empty(0, np.float32), *scores])
-
-    @torch.no_grad()
-    def cross(self, u: np.ndarray, columns: range, relation: np.ndarray | None = None) -> np.ndarray:
-        """[n, len(columns)] float32 scores of each u -> every node in `columns`."""
-        rows, r = self._tensor(u), None if relation is None else self._tensor(relation)
-        span = slice(columns.start, columns.stop)
-        scores = self.scorer.cross(self.queries(rows, r), self.key[span])
-        if not self.directed:
-            back = self.scorer.cross(self.queries(span, None), self.key[rows]).T
-            scores = (scores + back) / 2
-        return scores.float().cpu().numpy()
-
-    def relations(self, u: np.ndarray, v: np.ndarray, count: int) -> np.ndarray:
-        """[n, count] float32 scores of u -> v by each of the first `count` relations."""
-        every = np.tile(np.arange(count), len(u))
-        pairs = np.repeat(u, count), np.repeat(v, count)
-        parts = [slice(i, i + AT_ONCE) for i in range(0, len(every), AT_ONCE)]
-        scores = [self.pairs(pairs[0][p], pairs[1][p], every[p]) for p in parts]
-        return np.concatenate([np.empty(0, np.float32), *scores]).reshape(len(u), count)
-
-    def _pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None) -> np.ndarray:
-        first, second = self._tensor(u), self._tensor(v)
-        r = None if relation is None else self._tensor(relation)
-        scores = self.scorer.pair(self.queries(first, r), self.key[second])
-        if not self.directed:
-            scores = (scores + self.scorer.pair(self.queries(second, r), self.key[first])) / 2
-        return scores.float().cpu().numpy()
-
-    def queries(self, rows: Tensor | slice, relation: Tensor | None) -> Tensor:
-        """[n, Q], without chance even while the model is trained."""
-        with judging(self.scorer):
-            return self.scorer.query(self.z[rows], relation)
-
-    def _tensor(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.array(rows, dtype=np.int64)).to(self.z.device)
+def check_recipe(recipe: Any, **lowest: float) -> None:
+    """Check that numeric fields of a recipe are at least their `lowest` value; whole numbers where that is an int."""
+    who = type(recipe).__name__
+    for name, low in lowest.items():
+        if isinstance(low, int):
+            integer(name, who, getattr(recipe, name), low)
+        else:
+            number(name, who, getattr(recipe, name), low)
 
 
 class Model(nn.Module):
@@ -548,29 +309,3 @@ class Model(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.heads[name] = Head(spec).to(self.device)
-
-
-@contextmanager
-def judging(module: nn.Module) -> Iterator[None]:
-    """Within, the module is as in evaluation: no dropout, batch norm by its running means."""
-    was_training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(was_training)
-
-
-def check_recipe(recipe: Any, **lowest: float) -> None:
-    """Check that numeric fields of a recipe are at least their `lowest` value; whole numbers where that is an int."""
-    who = type(recipe).__name__
-    for name, low in lowest.items():
-        if isinstance(low, int):
-            integer(name, who, getattr(recipe, name), low)
-        else:
-            number(name, who, getattr(recipe, name), low)
-
-
-def generator(seed: int) -> torch.Generator:
-    """A torch generator at `seed`; every weight is drawn from one."""
-    return torch.Generator().manual_seed(seed)

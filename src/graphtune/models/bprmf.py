@@ -10,8 +10,9 @@ import numpy as np
 from graphtune.check import number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, Scorer, check_recipe
+from graphtune.models.base import Model, check_recipe
 from graphtune.models.lookup import Cosine, Dot, Lookup
+from graphtune.models.scorer import Scorer
 from graphtune.objectives import BPR, CosineContrast, OneVsAll, SampledSoftmax
 from graphtune.sampling import EdgeSampler, Negatives, Sampler, VisitSampler
 

@@ -15,9 +15,9 @@ from torch.nn.utils import parametrize
 from graphtune.check import one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, Scorer, generator
-from graphtune.models.distmult import relation_rows
-from graphtune.models.knowledge import margin_of, triple_pretraining
+from graphtune.models.base import Model
+from graphtune.models.chance import generator
+from graphtune.models.knowledge import margin_of, relation_rows, triple_pretraining
 from graphtune.models.messages import COMPOSITIONS, Messages, compose, composed_sum
 from graphtune.models.relational import (
     SCORERS,
@@ -27,6 +27,7 @@ from graphtune.models.relational import (
     check_relations,
     relational_training,
 )
+from graphtune.models.scorer import Scorer
 from graphtune.sampling import Negatives, Sampler
 
 

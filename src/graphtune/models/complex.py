@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, Scorer, check_recipe
-from graphtune.models.distmult import relation_rows
+from graphtune.models.base import Model, check_recipe
 from graphtune.models.fullsoftmax import Full
-from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
+from graphtune.models.knowledge import bilinear_training, relation_rows, triple_model, triple_pretraining
+from graphtune.models.scorer import Scorer
 from graphtune.objectives.penalties import modulus
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import Negatives, Sampler

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 from graphtune.check import bad, chance
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, Scorer, check_recipe, generator
-from graphtune.models.distmult import relation_rows
-from graphtune.models.knowledge import triple_model, triple_pretraining
+from graphtune.models.base import Model, check_recipe
+from graphtune.models.chance import generator
+from graphtune.models.knowledge import relation_rows, triple_model, triple_pretraining
 from graphtune.models.lookup import Context
 from graphtune.models.norm import BatchNorm
+from graphtune.models.scorer import Scorer
 from graphtune.sampling import Negatives, Sampler
 
 

@@ -5,23 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, Scorer, check_recipe, generator
+from graphtune.models.base import Model, check_recipe
 from graphtune.models.fullsoftmax import Full
-from graphtune.models.knowledge import bilinear_training, triple_model, triple_pretraining
+from graphtune.models.knowledge import bilinear_training, relation_rows, triple_model, triple_pretraining
+from graphtune.models.scorer import Scorer
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import Negatives, Sampler
-
-
-def relation_rows(num_relations: int, dim: int, scale: float, seed: int) -> nn.Parameter:
-    """[2R, D] normal rows: R relations, then the same read backwards."""
-    rows = torch.empty(2 * num_relations, dim)
-    return nn.Parameter(rows.normal_(0.0, scale, generator=generator(seed + 1)))
 
 
 class DistMultScorer(Scorer):

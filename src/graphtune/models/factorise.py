@@ -19,7 +19,8 @@ from torch import Tensor
 
 from graphtune.graph import Graph
 from graphtune.kernels.sparse import sparse_product
-from graphtune.models.base import ClosedForm, Model, generator
+from graphtune.models.base import ClosedForm, Model
+from graphtune.models.chance import generator
 from graphtune.models.lookup import Context, Lookup
 
 Product = Callable[[Tensor], Tensor]

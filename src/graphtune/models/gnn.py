@@ -21,7 +21,8 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.adapters import Adapter
 from graphtune.models.arrivals import Size, days
-from graphtune.models.base import Encoder, Model, Scorer, check_recipe
+from graphtune.models.base import Model, check_recipe
+from graphtune.models.encoder import Encoder
 from graphtune.models.lookup import Dot, Lookup, Projected
 from graphtune.models.propagation import (
     sparse_in_float32,
@@ -30,6 +31,7 @@ from graphtune.models.propagation import (
     with_self_loops,
     with_values,
 )
+from graphtune.models.scorer import Scorer
 from graphtune.models.views import EdgeView, View, masked_columns, with_similar
 from graphtune.objectives import EdgeProximity
 from graphtune.sampling import EdgeSampler, Negatives

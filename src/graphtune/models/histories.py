@@ -20,7 +20,9 @@ from torch.nn import functional as F
 
 from graphtune.check import ArgumentError, bad
 from graphtune.graph import Graph
-from graphtune.models.base import ClosedForm, Encoder, Frozen, Model, Scorer
+from graphtune.models.base import ClosedForm, Model
+from graphtune.models.encoder import Encoder
+from graphtune.models.scorer import Frozen, Scorer
 
 AT_ONCE = 256  # users whose scores of all items are made at a time
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+from torch import nn
+
 from graphtune.check import bad, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Model, Recipe, Scorer
+from graphtune.models.base import Model, Recipe
+from graphtune.models.chance import generator
 from graphtune.models.fullsoftmax import PLAIN, QUERY_LOSSES, Full, query_pretraining
 from graphtune.models.lookup import Lookup
+from graphtune.models.scorer import Scorer
 from graphtune.objectives import OneVsAll, SelfAdversarial
 from graphtune.sampling import EdgeSampler, Negatives, QuerySampler
 
@@ -22,6 +27,12 @@ def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, see
     if graph.relation_ids is None:
         raise bad("graph", type(recipe).__name__, "a knowledge graph: edges with relations", "edges without")
     return Model(recipe, Lookup(graph.num_nodes, recipe.dim, scale, seed), scorer, graph)
+
+
+def relation_rows(num_relations: int, dim: int, scale: float, seed: int) -> nn.Parameter:
+    """[2R, D] normal rows: R relations, then the same read backwards."""
+    rows = torch.empty(2 * num_relations, dim)
+    return nn.Parameter(rows.normal_(0.0, scale, generator=generator(seed + 1)))
 
 
 def triple_pretraining(

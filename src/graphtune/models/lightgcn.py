@@ -15,9 +15,10 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.kernels.propagate import Part
 from graphtune.models.arrivals import Size, days
-from graphtune.models.base import Encoder, Model, check_recipe
+from graphtune.models.base import Model, check_recipe
 from graphtune.models.bprmf import check_ranking, of_cosines, ranking_pretraining, ranking_scorer
 from graphtune.models.contrast import Contrasted
+from graphtune.models.encoder import Encoder
 from graphtune.models.layers import Spare, by_kernel, entries, mean_of_layers
 from graphtune.models.lookup import Lookup
 from graphtune.models.propagation import (

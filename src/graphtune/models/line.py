@@ -16,8 +16,10 @@ from graphtune.check import bad, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.kernels.secondorder import second_order_edges
-from graphtune.models.base import Encoder, Model, Scorer, check_recipe
+from graphtune.models.base import Model, check_recipe
+from graphtune.models.encoder import Encoder
 from graphtune.models.lookup import TABLE_DTYPES, Context, Dot, Lookup
+from graphtune.models.scorer import Scorer
 from graphtune.objectives import EdgeProximity, Losses
 from graphtune.sampling import EdgeSampler, Negatives
 

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphtune.kernels.memory import ask_for_large_pages
-from graphtune.models.base import Encoder, Scorer, generator
+from graphtune.models.chance import generator
+from graphtune.models.encoder import Encoder
+from graphtune.models.scorer import Scorer
 
 TABLE_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

@@ -19,15 +19,17 @@ from graphtune.check import bad, chance, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.adapters import Adapter
-from graphtune.models.base import Encoder, Scorer, check_recipe
+from graphtune.models.base import check_recipe
 from graphtune.models.complex import ComplExScorer
 from graphtune.models.distmult import DistMultScorer
+from graphtune.models.encoder import Encoder
 from graphtune.models.gnn import prepare_features
 from graphtune.models.knowledge import LOSSES
 from graphtune.models.lookup import Lookup
 from graphtune.models.messages import Messages
 from graphtune.models.propagation import sparse_in_float32, to_torch_csr
 from graphtune.models.rotate import RotatEScorer
+from graphtune.models.scorer import Scorer
 from graphtune.models.transe import TransEScorer
 from graphtune.models.views import EdgeView, View, masked_columns
 

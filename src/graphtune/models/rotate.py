@@ -13,10 +13,12 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.kernels.own import MODULUS, Own
-from graphtune.models.base import Model, Scorer, check_recipe, generator
+from graphtune.models.base import Model, check_recipe
+from graphtune.models.chance import generator
 from graphtune.models.distance import modulus_cross
 from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
 from graphtune.models.own import scores_by_kernel
+from graphtune.models.scorer import Scorer
 from graphtune.sampling import Negatives, Sampler
 
 

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from graphtune.check import bad, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
-from graphtune.models.base import Encoder, Model, check_recipe
+from graphtune.models.base import Model, check_recipe
+from graphtune.models.encoder import Encoder
 from graphtune.models.lookup import Dot
 from graphtune.objectives import SampledSoftmax
 from graphtune.sampling import EdgeSampler, Negatives

@@ -13,11 +13,11 @@ from graphtune.check import one_of
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.kernels.own import EUCLID, TAXICAB, Own
-from graphtune.models.base import Model, Scorer, check_recipe
+from graphtune.models.base import Model, check_recipe
 from graphtune.models.distance import euclid_cross, taxicab_cross
-from graphtune.models.distmult import relation_rows
-from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
+from graphtune.models.knowledge import distance_training, relation_rows, triple_model, triple_pretraining
 from graphtune.models.own import scores_by_kernel
+from graphtune.models.scorer import Scorer
 from graphtune.sampling import Negatives, Sampler
 
 

@@ -11,7 +11,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from graphtune.check import one_of
-from graphtune.models.base import Model, generator
+from graphtune.models.base import Model
+from graphtune.models.chance import generator
 from graphtune.models.conve import ConvEScorer
 from graphtune.models.rotate import RotatEScorer
 from graphtune.start.report import StartReport

@@ -10,7 +10,8 @@ from graphtune.check import chance, number, one_of
 from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation, evaluate_classes, evaluate_values
 from graphtune.graph import Graph
-from graphtune.models.base import HeadSpec, Model
+from graphtune.models.base import Model
+from graphtune.models.heads import HeadSpec
 from graphtune.objectives import Classify, Regress
 from graphtune.sampling import CLASS_WEIGHTS, NodeSampler, class_weights
 from graphtune.split import TEST, TRAIN, VALID, Split
