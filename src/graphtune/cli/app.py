@@ -430,7 +430,9 @@ def recommend(
     ] = None,
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="FILE", help="A Parquet file: user, item, place, score.", show_default=False),
+        typer.Option(
+            "--out", metavar="FILE", help="A .parquet or .csv file: user, item, place, score.", show_default=False
+        ),
     ] = None,
     only: Annotated[
         str | None,
@@ -557,7 +559,9 @@ def report(
 
 @app.command()
 def run(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file with [data], [embed], [finetune].")],
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A TOML file with \\[data], \\[embed], \\[finetune].")
+    ],
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -565,8 +569,8 @@ def run(
 ) -> None:
     """Do what a TOML file says.
 
-    [data] edges = "friends.csv", [embed] out = "friends" and [finetune] task = "link-prediction", out = "tuned" are
-    enough. Keys are the long options with _ for -; [embed.set] and [finetune.set] hold settings.
+    \\[data] edges = "friends.csv", \\[embed] out = "friends" and \\[finetune] task = "link-prediction", out = "tuned"
+    are enough. Keys are the long options with _ for -; \\[embed.set] and \\[finetune.set] hold settings.
     """
     from graphtune.cli.configfile import run, show_run
 
