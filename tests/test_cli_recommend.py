@@ -140,7 +140,7 @@ CASES = {
     "an id like an option": (("log", "-7"), 2, ("behind --.",)),
     "too diverse": (("log", "0", "--diversity", "2"), 2, ("--diversity", "[0, 1]")),
     "an unknown search": (("log", "0", "--search", "fast"), 2, ("--search", "'faiss'")),
-    "triples": (("facts", "p0"), 2, ("Use `predict`",)),
+    "triples": (("facts", "p0"), 2, ("Use `predict`", "'a graph with relations'")),
     "a file in no directory": (("log", "--all", "--out", "no/r.parquet"), 2, ("can be written",)),
 }
 

@@ -65,7 +65,7 @@ class Recommender:
         say: Say = to_stderr,
     ):
         one_of("search", WHO, search, SEARCHES)
-        check_rankable(model.graph, known, WHO, model.graph.relation_ids)
+        check_rankable(model.graph, known, WHO, "a graph with relations")
         self.graph, self.scores = model.graph, model.frozen()
         self.known, self.attributes = known or model.graph, attributes
         self.search, self.say = search, say

@@ -119,6 +119,8 @@ def of_kind(data: DataOptions, graph: Graph, who: str) -> DataOptions:
     """
     if graph.is_bipartite_events and data.events is None:
         raise bad("--events", who, "given, as the model is of events", None, "Such as --events user,item,time.")
+    if data.events is not None and not graph.is_bipartite_events:
+        raise bad("--events", who, "left out, as the model is not of events", data.events)
     if graph.relation is None:
         return replace(data, directed=graph.directed and data.events is None)
     return replace(data, triples=True)
