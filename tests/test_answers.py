@@ -458,6 +458,19 @@ def test_the_file_holds_what_recommend_gives(names, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["recs.parquet"]
 
 
+def test_the_file_is_what_its_name_says(tmp_path):
+    ids = NodeIds.of([f"u{u}, jr" for u in range(USERS)], [f"00{i}" for i in range(ITEMS)], kinds=("user", "item"))
+    answers = Recommender(model_of(log().replace(ids=ids)))
+    answers.write(tmp_path / "recs.csv", k=3)
+    table = pl.read_csv(tmp_path / "recs.csv", schema_overrides={"item": pl.String, "score": pl.Float32})
+    whole = answers.recommend(k=3).table()
+    assert table.select("user", "item").equals(whole.select("user", "item"))
+    assert table["place"].to_list() == whole["place"].to_list() and table["score"].equals(whole["score"])
+    with pytest.raises(ArgumentError, match=r"ends in \.parquet or \.csv"):
+        answers.write(tmp_path / "recs.xlsx", k=3)
+    assert [p.name for p in tmp_path.iterdir()] == ["recs.csv"]
+
+
 def test_a_file_in_no_directory(tmp_path):
     with pytest.raises(DataError, match="could not be written"):
         Recommender(model_of(log())).write(tmp_path / "no" / "recs.parquet")

@@ -66,6 +66,7 @@ def write_broken(at: Path) -> None:
     (at / "bom.csv").write_bytes(b"\xef\xbb\xbf" + whole.encode())
     (at / "binary.csv").write_bytes(bytes(range(256)) * 20)
     (at / "latin1.csv").write_bytes("source,target\nm\xfcller,b\nb,c\n".encode("latin1"))
+    (at / "utf16.csv").write_bytes(whole.encode("utf-16"))
     (at / "kept").mkdir()
     (at / "kept" / "thesis.txt").write_text("years of work")
 
@@ -87,6 +88,12 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "empty file": (("embed", "empty.csv", *NEW), 1, ("empty.csv", "an empty file")),
     "binary file": (("embed", "binary.csv", *NEW), 1, ("binary", "UTF-8 text")),
     "not UTF-8": (("embed", "latin1.csv", *NEW), 1, ("UTF-8", "iconv")),
+    "UTF-16": (("embed", "utf16.csv", *NEW), 1, ("Got utf-16", "iconv -f utf-16")),
+    "a device": (("embed", "/dev/null", *NEW), 1, ("Got a device", "Save it first")),
+    "a seed beyond 64 bits": (("embed", "friends.csv", "--seed", "9" * 20, *NEW), 2, ("`seed` of TrainConfig", "9999")),
+    "parts of no split": (
+        ("embed", "log.csv", "--events", "user,item", "--by", "last", "--split", "none", *NEW), 2, ("--by", "7:2:1"),
+    ),
     "cut Parquet": (("embed", "cut.parquet", *NEW), 1, ("cut.parquet", "must be a Parquet file")),
     "cut gzip": (("embed", "cut.csv.gz", *NEW), 1, ("cut.csv.gz", "must be a readable file")),
     "one node": (("embed", "one-node.csv", *NEW), 1, ("at least one edge", "1 self-loops")),

@@ -22,7 +22,7 @@ from graphtune.cli import room
 from graphtune.cli.app import app
 from graphtune.cli.data import OF_EVENTS, RELATIONAL
 from graphtune.cli.settings import parse_settings, read
-from graphtune.cli.talk import plain
+from graphtune.cli.talk import plain, waiting
 from graphtune.models import RECIPES
 from graphtune.train.checkpoint import Checkpoints
 
@@ -627,11 +627,20 @@ def test_json_is_strict() -> None:
     assert plain(value) == {"a": 1.5, "b": [None, None, 3], "c": [True, None, "x"], "4": True}
 
 
+def test_long_waits_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with waiting("working", seconds=0.01):
+        time.sleep(0.5)
+    with waiting("quick", seconds=60):
+        pass
+    assert capsys.readouterr().err == "working\n"
+
+
 def test_version_and_help(place: Path) -> None:
     assert graphtune.__version__ in done("--version").out
     for name in COMMANDS:
         assert "Usage" in done(name, "--help").out
     assert run().code == 2
+    assert "[embed.set]" in done("run", "--help").out, "not taken for markup"
 
 
 def test_the_guide_names_every_command_and_no_other_option() -> None:

@@ -44,6 +44,11 @@ def test_recommend_leaves_out_all_that_a_user_has(place: Path) -> None:
     assert done("recommend", "friends", "n0", "-k", "3").out.count("n") >= 3
 
 
+def test_the_card_has_no_interval_where_there_is_none(place: Path) -> None:
+    card = Path("log/README.md").read_text(encoding="utf-8")
+    assert "coverage_20" in card and "nan" not in card
+
+
 def test_filters(place: Path) -> None:
     free = set(range(15)) - taken(place, "0")
     assert given("--only", "few.txt", "--keep-seen") == {1, 2, 3}
@@ -124,11 +129,18 @@ CASES = {
     "a condition on nothing": (("log", "0", "--where", "kind=odd"), 2, ("where", "read_attributes")),
     "an unknown column": (("log", "0", "--where", "sort=odd", "--items", "items.csv"), 2, ("'sort'", "kind")),
     "an unknown value": (("log", "0", "--where", "kind=od", "--items", "items.csv"), 2, ("Did you mean odd",)),
-    "items of others": (("log", "0", "--items", "clubs.csv"), 1, ("clubs.csv", "nodes of the graph")),
-    "no such file of items": (("log", "0", "--items", "no.csv"), 1, ("no.csv",)),
+    "items of others": (
+        ("log", "0", "--where", "kind=odd", "--items", "clubs.csv"),
+        1,
+        ("clubs.csv", "nodes of the graph"),
+    ),
+    "no such file of items": (("log", "0", "--where", "kind=odd", "--items", "no.csv"), 1, ("no.csv",)),
+    "items for no condition": (("log", "0", "--items", "items.csv"), 2, ("--items", "--where genre=comedy")),
+    "a file of no known form": (("log", "--all", "--out", "r.xlsx"), 2, ("--out", ".parquet or .csv")),
+    "an id like an option": (("log", "-7"), 2, ("behind --.",)),
     "too diverse": (("log", "0", "--diversity", "2"), 2, ("--diversity", "[0, 1]")),
     "an unknown search": (("log", "0", "--search", "fast"), 2, ("--search", "'faiss'")),
-    "triples": (("facts", "p0"), 2, ("Use `predict`",)),
+    "triples": (("facts", "p0"), 2, ("Use `predict`", "'a graph with relations'")),
     "a file in no directory": (("log", "--all", "--out", "no/r.parquet"), 2, ("can be written",)),
 }
 

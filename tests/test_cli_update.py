@@ -78,4 +78,6 @@ def test_update_refuses(place: Path, tmp_path: Path) -> None:
     assert "It holds a model" in run("update", "log", "day1.csv", *EVENTS, "--out", "log").error
     done("embed", "friends.csv", "--out", tmp_path / "f", *QUICK)
     assert "of events of users and items" in run("update", tmp_path / "f", "friends.csv", *out).error
+    said = run("update", tmp_path / "f", "day1.csv", *EVENTS, *out).error
+    assert "`--events` of update must be left out" in said and "not of events" in said
     assert not (tmp_path / "x").exists()

@@ -217,6 +217,12 @@ def test_community_detection_finds_and_does_not_train():
         finetune(model, task)
 
 
+@pytest.mark.parametrize("task", [LinkPrediction, TripleCompletion, Recommendation, NodeClassification, NodeRegression])
+def test_a_graph_is_no_split(task):
+    with pytest.raises(ArgumentError, match=r"must be a split of .* Got 'Graph, which is no split"):
+        task(Graph(np.array([[0, 1], [1, 2]]), NodeIds.of(["a", "b", "c"])))
+
+
 def test_defaults_train():
     """The settings that come with tasks and recipes are valid and end."""
     split = split_edges(blocks(), seed=1)

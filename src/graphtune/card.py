@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -75,7 +76,7 @@ def _score_table(metrics: dict[str, Any]) -> list[str]:
     lines = ["| task | part | metric | value | 95 % interval |", "|---|---|---|---|---|"]
     for name, evaluation in metrics.items():
         for metric, e in evaluation["metrics"].items():
-            interval = f"{e['low']:.4f} to {e['high']:.4f}"
+            interval = f"{e['low']:.4f} to {e['high']:.4f}" if math.isfinite(e["low"]) else "-"
             lines.append(f"| {name} | {evaluation['part']} | {metric} | {e['mean']:.4f} | {interval} |")
     return lines
 

@@ -163,7 +163,8 @@ class TrainConfig:
         who = "TrainConfig"
         for name in ("epochs", "batch_size", "accumulate", "eval_every", "plateau_patience"):
             integer(name, who, getattr(self, name), 1)
-        for name in ("patience", "seed", "subgraph", "lora_rank", "adapter"):
+        integer("seed", who, self.seed, 0, 2**63 - 1)
+        for name in ("patience", "subgraph", "lora_rank", "adapter"):
             integer(name, who, getattr(self, name), 0)
         number("lr", who, self.lr, 0, open_low=True)
         for name in ("lr_table", "lr_encoder", "lr_head"):

@@ -92,7 +92,8 @@ def _check_alike(graph: Graph, facts: Graph) -> None:
         if ours != theirs:
             word = name if name == "features" else f"{name}s"
             need, got = (f"{'with' if has else 'without'} {word}" for has in (ours, theirs))
-            raise bad("facts", WHO, f"{need}, as the graph of the model", f"facts {got}")
+            fix = f"Name the column of {word}." if ours and name in ("weight", "time") else ""
+            raise bad("facts", WHO, f"{need}, as the graph of the model", f"facts {got}", fix)
     if facts.features is not None and graph.features is not None and facts.features.shape[1] != graph.features.shape[1]:
         raise bad("facts", WHO, f"with {graph.features.shape[1]} features a node", facts.features.shape[1])
 

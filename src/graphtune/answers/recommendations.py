@@ -1,11 +1,11 @@
-"""Recommendations under the user's ids, in memory and in Parquet files.
+"""Recommendations under the user's ids, in memory and in files.
 
 Axes: n recommendations, U users, k places.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from graphtune.check import bad
 from graphtune.files import commit
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.ranked import kinds_asked
 
 COLUMNS = ("user", "item", "place", "score")
+SUFFIXES = (".parquet", ".csv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,22 +99,43 @@ def joined(parts: Sequence[Recommendations], graph: Graph) -> Recommendations:
 
 
 def write_parts(path: str | Path, parts: Iterable[Recommendations], graph: Graph) -> Saved:
-    """Write them to a Parquet file, one after the other.
+    """Write them to a Parquet or csv file, by the end of its name, one after the other.
 
     Raises:
+        ArgumentError: the name ends otherwise.
         DataError: the file cannot be written.
     """
+    check_suffix(path, "path", "write")
     rows, search = 0, ""
 
-    def write(at: Path) -> None:
+    def counted() -> Iterator[pa.Table]:
         nonlocal rows, search
-        with pq.ParquetWriter(at, arrow_table(joined([], graph)).schema) as file:
-            for part in parts:
-                file.write_table(arrow_table(part))
-                rows, search = rows + len(part), part.search
+        yield arrow_table(joined([], graph))
+        for part in parts:
+            yield arrow_table(part)
+            rows, search = rows + len(part), part.search
 
-    commit(Path(path), write)
+    write = _write_csv if Path(path).suffix.lower() == ".csv" else _write_parquet
+    commit(Path(path), lambda at: write(at, counted()))
     return Saved(Path(path), rows, search)
+
+
+def check_suffix(path: str | Path, argument: str, who: str) -> None:
+    """Raise `ArgumentError` for a file whose name does not say what to write."""
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise bad(argument, who, "a file that ends in " + " or ".join(SUFFIXES), str(path))
+
+
+def _write_parquet(at: Path, tables: Iterator[pa.Table]) -> None:
+    with pq.ParquetWriter(at, next(tables).schema) as file:
+        for table in tables:
+            file.write_table(table)
+
+
+def _write_csv(at: Path, tables: Iterator[pa.Table]) -> None:
+    with at.open("wb") as file:
+        for i, table in enumerate(tables):
+            pl.DataFrame(pl.from_arrow(table)).write_csv(file, include_header=i == 0)
 
 
 def _named(ids: NodeIds, rows: np.ndarray, kind: str | None) -> pa.Array:

@@ -65,7 +65,7 @@ class Recommender:
         say: Say = to_stderr,
     ):
         one_of("search", WHO, search, SEARCHES)
-        check_rankable(model.graph, known, WHO, model.graph.relation_ids)
+        check_rankable(model.graph, known, WHO, "a graph with relations")
         self.graph, self.scores = model.graph, model.frozen()
         self.known, self.attributes = known or model.graph, attributes
         self.search, self.say = search, say
@@ -98,12 +98,12 @@ class Recommender:
         chosen: Filter | None = None,
         diversity: float = 0.0,
     ) -> Saved:
-        """`recommend` to a Parquet file with the columns user, item, place, score; users are held a batch at a time.
+        """`recommend` to a .parquet or .csv file with the columns user, item, place, score, users a batch at a time.
 
         The file is whole or not there.
 
         Raises:
-            ArgumentError: as `recommend`.
+            ArgumentError: as `recommend`, or the name of the file ends otherwise.
             DataError: the file cannot be written.
         """
         return write_parts(path, self._parts(users, k, chosen or Filter(), diversity), self.graph)

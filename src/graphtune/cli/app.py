@@ -222,7 +222,9 @@ def report(
 
 @command
 def run(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file with [data], [embed], [finetune].")],
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A TOML file with \\[data], \\[embed], \\[finetune].")
+    ],
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -230,8 +232,8 @@ def run(
 ) -> None:
     """Do what a TOML file says.
 
-    [data] edges = "friends.csv", [embed] out = "friends" and [finetune] task = "link-prediction", out = "tuned" are
-    enough. Keys are the long options with _ for -; [embed.set] and [finetune.set] hold settings.
+    \\[data] edges = "friends.csv", \\[embed] out = "friends" and \\[finetune] task = "link-prediction", out = "tuned"
+    are enough. Keys are the long options with _ for -; \\[embed.set] and \\[finetune.set] hold settings.
     """
     from graphtune.cli.configfile import run, show_run
 

@@ -97,6 +97,8 @@ def of_kind(data: NewEdges | NewEvents, graph: Graph, who: str) -> DataOptions:
     """
     if graph.is_bipartite_events and data.events is None:
         raise bad("--events", who, "given, as the model is of events", None, "Such as --events user,item,time.")
+    if data.events is not None and not graph.is_bipartite_events:
+        raise bad("--events", who, "left out, as the model is not of events", data.events)
     triples = graph.relation is not None
     return DataOptions(**vars(data), triples=triples, directed=not triples and graph.directed and data.events is None)
 

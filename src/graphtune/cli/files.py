@@ -13,13 +13,13 @@ from graphtune.check import bad, integer, one_of
 from graphtune.cli.options.saved import CommunityOptions, ExportOptions
 from graphtune.cli.output import check_file_target
 from graphtune.cli.settings import own_recipes
-from graphtune.cli.talk import lines
+from graphtune.cli.talk import lines, waiting
 from graphtune.cli.tasks import whole_graph
 from graphtune.evaluate.communities import combined, kmeans, leiden
 from graphtune.files import commit_text
 from graphtune.graph import Graph
 from graphtune.metrics import modularity
-from graphtune.models.base import SIDES
+from graphtune.models.base import SIDES, Model
 from graphtune.reporting import read_facts, write_report
 from graphtune.reporting.write import place_of
 from graphtune.store import open_directory
@@ -44,17 +44,22 @@ def communities(options: CommunityOptions) -> dict[str, Any]:
     graph = whole_graph(stored)
     if k is not None:
         integer("-k", "communities", k, 1, graph.num_nodes)
-    if method == "leiden":
-        found = leiden(graph, seed)
-    elif method == "kmeans":
-        found = kmeans(stored.model, k or _number_of(graph, seed), seed)
-    else:
-        found = combined(stored.model, graph, k or _number_of(graph, seed), seed)
+    told = f"Looking for communities of {graph.num_nodes:,} nodes, by {method}; the first time something is compiled"
+    with waiting(told):
+        found = _communities(stored.model, graph, method, k, seed)
     commit_text(path, _community_table(graph, found))
     sizes = np.sort(np.bincount(found))[::-1]
     quality = modularity(graph.edges, found, graph.weight)
     counts = {"communities": len(sizes), "sizes": sizes.tolist(), "modularity": quality}
     return {"file": str(path), "method": method, **counts}
+
+
+def _communities(model: Model, graph: Graph, method: str, k: int | None, seed: int) -> np.ndarray:
+    """[N] the community of each node."""
+    if method == "leiden":
+        return leiden(graph, seed)
+    count = k or _number_of(graph, seed)
+    return kmeans(model, count, seed) if method == "kmeans" else combined(model, graph, count, seed)
 
 
 def show_communities(result: dict[str, Any]) -> None:
@@ -90,7 +95,8 @@ def report(directory: str, out: str | None, overwrite: bool) -> dict[str, Any]:
     """Write a page on a run and its curves; in the directory itself they are made anew each time."""
     facts = read_facts(directory)
     path = place_of(directory, out) if out is None else check_file_target(out, "report", overwrite)
-    page, *pictures = write_report(facts, path)
+    with waiting("Drawing the curves"):
+        page, *pictures = write_report(facts, path)
     return {
         "file": str(page),
         "pictures": [str(picture) for picture in pictures],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 import time
 from dataclasses import asdict, dataclass
@@ -155,7 +156,8 @@ def _show(model: str, task: str, told: dict[str, Any]) -> None:
     test = told["significance"]
     if test is not None:
         p = "p < 0.001" if test["p_value"] < 0.001 else f"p = {test['p_value']:.3f}"
-        interval = f"[{test['low']:+.4f}, {test['high']:+.4f}]"
+        known = math.isfinite(test["low"])
+        interval = f"[{test['low']:+.4f}, {test['high']:+.4f}]" if known else "(too few for an interval)"
         lines(f"{test['metric']}: fine-tuned less pretrained {test['difference']:+.4f} {interval}, {p} (paired)")
     lines(f"The pretrained model is judged by {told['pretrained_by']}.")
 

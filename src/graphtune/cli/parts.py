@@ -33,6 +33,9 @@ def split_data(data: Data, how: str | None, by: str | None, seed: int) -> Split 
     if by is not None and data.kind != "events":
         raise bad("--by", "embed", "left out for data that are no events", by, "Give --events user,item,time.")
     if how == NO_SPLIT or (how is None and data.graph.on_disk):
+        if by is not None:
+            fix = "Give ratios, such as --split 7:2:1."
+            raise bad("--by", "embed", "left out where every edge is learned", by, fix)
         return None
     if data.graph.on_disk:
         fix = "Parts of a graph would be in memory; to have them, read the file without --on-disk."

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphtune.answers import Explanation, Filter, Recommender
+from graphtune.answers.recommendations import check_suffix
 from graphtune.answers.search import SEARCHES
 from graphtune.check import bad, integer, number, one_of
 from graphtune.cli.options.saved import RecommendOptions
@@ -101,6 +102,10 @@ def _check(options: RecommendOptions) -> None:
         raise bad("--out", WHO, need, options.out, "For example --all --out recs.parquet.")
     if options.explain and options.user is None:
         raise bad("--explain", WHO, "left out for several users", True)
+    if options.out is not None:
+        check_suffix(options.out, "--out", WHO)
+    if options.items is not None and not options.where:
+        raise bad("--items", WHO, "given with --where", options.items, "For example --where genre=comedy.")
 
 
 def _attributes(file: str, graph: Graph, talk: Talk) -> Attributes:

@@ -73,7 +73,8 @@ def explain(error: Exception) -> tuple[int, str]:
     """The exit code for an error, and what to tell the user."""
     if hasattr(error, "format_message"):  # how typer says that a command was misspelt
         said = error.format_message().rstrip(".")
-        return BAD_USE, f"{said}. {_help_of(error)}" if said else ""  # without arguments the help has been shown
+        minus = " An id that begins with a minus goes last, behind --." if said.startswith("No such option") else ""
+        return BAD_USE, f"{said}.{minus} {_help_of(error)}" if said else ""  # without arguments the help has been shown
     if isinstance(error, GraphtuneError):
         return BAD_USE if isinstance(error, ArgumentError) else FAILED, _as_options(str(error))
     if _is_out_of_memory(error):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,18 @@ class Talk:
         with _stdout_kept_free():
             result = work()
         print(json.dumps(plain(result), ensure_ascii=False, indent=1))
+
+
+@contextlib.contextmanager
+def waiting(text: str, seconds: float = 2.0) -> Iterator[None]:
+    """Says `text` on stderr where what is inside takes longer than that."""
+    timer = threading.Timer(seconds, lambda: print(text, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def plain(value: Any) -> Any:

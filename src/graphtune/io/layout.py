@@ -17,6 +17,7 @@ ENDS = {"source", "target", "src", "dst", "from", "to", "user", "item", "user_id
 PARTS_OF_TRIPLES = {"head", "relation", "tail", "subject", "predicate", "object"}
 HEADER_WORDS = ENDS | PARTS_OF_TRIPLES | {"label", "text", "weight", "rating", "time", "timestamp"}
 BOM = b"\xef\xbb\xbf"
+UTF16 = "utf-16"
 SAMPLE_BYTES = 1 << 17  # no more than csv takes in one field
 
 
@@ -95,7 +96,8 @@ def check_file(path: Path) -> None:
     if not path.exists():
         raise DataError(f"{path} must be a file. Got no such file. Check the name and the directory.")
     if not path.is_file():
-        raise DataError(f"{path} must be a file. Got a directory. Name a file in it.")
+        what, fix = ("a directory", "Name a file in it.") if path.is_dir() else ("a device or a pipe", "Save it first.")
+        raise DataError(f"{path} must be a file. Got {what}. {fix}")
     if path.stat().st_size == 0:
         raise DataError(f"{path.name} must hold data. Got an empty file.")
 
@@ -146,7 +148,7 @@ def find_layout(data: pa.Buffer, options: TextOptions, named: bool, source: str)
 def _sample_lines(data: pa.Buffer, source: str) -> list[str]:
     sample = data.slice(0, min(SAMPLE_BYTES, data.size)).to_pybytes()
     if b"\0" in sample:
-        raise not_text(source, "binary data")
+        raise not_text(source, UTF16 if sample[:2] in (b"\xff\xfe", b"\xfe\xff") else "binary data")
     lines = sample.splitlines(keepends=True)
     if data.size > SAMPLE_BYTES and len(lines) > 1:
         lines.pop()  # cut off in the middle
@@ -158,7 +160,8 @@ def _sample_lines(data: pa.Buffer, source: str) -> list[str]:
 
 def not_text(source: str, got: str) -> DataError:
     """The error for data that is not UTF-8 text."""
-    fix = "Save it as UTF-8 text (iconv -f latin1 -t utf-8), or as Parquet, GraphML, GML, .mat or .npz."
+    was = UTF16 if got == UTF16 else "latin1"
+    fix = f"Save it as UTF-8 text (iconv -f {was} -t utf-8), or as Parquet, GraphML, GML, .mat or .npz."
     return DataError(f"{source} must be text in UTF-8. Got {got}. {fix}")
 
 

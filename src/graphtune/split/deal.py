@@ -43,7 +43,7 @@ def deal(order: np.ndarray, ratios: Ratios, who: str, what: str) -> np.ndarray:
 
 def too_few(who: str, what: str, n: int, needed: int) -> ArgumentError:
     """The error for data that cannot fill every part."""
-    fix = f"Give more {what}, or a ratio of 0 to validation or test."
+    fix = "Label more nodes." if what == "nodes" else f"Give more {what}, or a ratio of 0 to validation or test."
     return bad("graph", who, f"a graph with at least {needed} {what} to divide", n, fix)
 
 

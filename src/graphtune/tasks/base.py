@@ -79,8 +79,15 @@ def check_focal(task: str, focal: float, loss: str, focused: str) -> None:
         raise bad("focal", task, f"0 unless loss={focused!r}", focal, f"The loss is {loss!r}.")
 
 
+def is_of(split: Split, unit: str) -> bool:
+    """Whether it is a split at all, and of "edge" or "node"."""
+    return isinstance(split, Split) and split.unit == unit
+
+
 def describe(split: Split) -> str:
     """What a split is of, for error messages."""
+    if not isinstance(split, Split):
+        return f"{type(split).__name__}, which is no split: `split_edges` and the like make one"
     graph = split.graph
     extras = [name for name in ("relation", "labels", "targets", "features") if getattr(graph, name) is not None]
     return f"{split.kind} of a graph with {' and '.join(extras) or 'edges only'}"

@@ -14,7 +14,7 @@ from graphtune.models.base import Model
 from graphtune.objectives import BPR, EdgeProximity, SampledSoftmax
 from graphtune.sampling import EdgeSampler
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import check_focal, check_smoothing, describe, need
+from graphtune.tasks.base import check_focal, check_smoothing, describe, is_of, need
 from graphtune.tasks.samples import EdgeSamples
 from graphtune.train.fit import Training
 
@@ -49,7 +49,7 @@ class LinkPrediction(EdgeSamples):
         check_smoothing("LinkPrediction", self.label_smoothing, self.loss, "logistic")
         check_focal("LinkPrediction", self.focal, self.loss, "logistic")
         integer("negatives", "LinkPrediction", self.negatives, 1)
-        fits = self.split.unit == "edge" and self.split.graph.relation is None
+        fits = is_of(self.split, "edge") and self.split.graph.relation is None
         need(fits, "LinkPrediction", "a split of edges without relations", describe(self.split))
         self._check_samples(self.split.graph, self.loss, sampled=True, corrected=self.loss == "softmax")
         self.split.audit()

@@ -15,7 +15,7 @@ from graphtune.models.heads import HeadSpec
 from graphtune.objectives import Classify, Regress
 from graphtune.sampling import CLASS_WEIGHTS, NodeSampler, class_weights
 from graphtune.split import TEST, TRAIN, VALID, Split
-from graphtune.tasks.base import describe, need
+from graphtune.tasks.base import describe, is_of, need
 from graphtune.train.fit import Training
 
 
@@ -52,7 +52,7 @@ class NodeClassification:
             chance(name, "NodeClassification", getattr(self, name))
         one_of("class_weight", "NodeClassification", self.class_weight, CLASS_WEIGHTS)
         number("focal", "NodeClassification", self.focal, 0)
-        fits = self.split.unit == "node" and self.split.graph.labels is not None
+        fits = is_of(self.split, "node") and self.split.graph.labels is not None
         need(fits, "NodeClassification", "a split of labelled nodes", describe(self.split), "Give labels (--labels).")
         self.split.audit()
 
@@ -104,7 +104,7 @@ class NodeRegression:
     monitor = "r2"
 
     def __post_init__(self) -> None:
-        fits = self.split.unit == "node" and self.split.graph.targets is not None
+        fits = is_of(self.split, "node") and self.split.graph.targets is not None
         need(fits, "NodeRegression", "a split of nodes with values", describe(self.split), "Give values (--labels).")
         self.split.audit()
 

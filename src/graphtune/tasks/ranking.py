@@ -12,7 +12,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.bprmf import LOSSES, pair_pretraining
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import check_smoothing, describe, need
+from graphtune.tasks.base import check_smoothing, describe, is_of, need
 from graphtune.tasks.samples import EdgeSamples
 from graphtune.train.fit import Training
 
@@ -43,7 +43,7 @@ class Recommendation(EdgeSamples):
         integer("negatives", "Recommendation", self.negatives, 1)
         one_of("loss", "Recommendation", self.loss, LOSSES)
         check_smoothing("Recommendation", self.label_smoothing, self.loss, "full-softmax")
-        fits = self.split.unit == "edge" and self.split.graph.relation is None
+        fits = is_of(self.split, "edge") and self.split.graph.relation is None
         need(fits, "Recommendation", "a split of events, or of edges without relations", describe(self.split))
         sampled = self.loss != "full-softmax"
         self._check_samples(self.split.graph, self.loss, sampled, corrected=self.loss == "softmax")

@@ -15,7 +15,7 @@ from graphtune.models.knowledge import margin_of, triple_pretraining
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import SHARINGS
 from graphtune.split import TEST, VALID, Split, inverse_rules, with_inverses
-from graphtune.tasks.base import check_smoothing, describe, need
+from graphtune.tasks.base import check_smoothing, describe, is_of, need
 from graphtune.tasks.samples import EdgeSamples
 from graphtune.train.fit import Training
 
@@ -55,7 +55,7 @@ class TripleCompletion(EdgeSamples):
     monitor = "mrr"
 
     def __post_init__(self) -> None:
-        fits = self.split.unit == "edge" and self.split.graph.relation is not None
+        fits = is_of(self.split, "edge") and self.split.graph.relation is not None
         check_smoothing("TripleCompletion", self.label_smoothing, self.loss, *SMOOTHED)
         self._full.check("TripleCompletion", self.loss)
         number("invert", "TripleCompletion", self.invert, 0, 1)

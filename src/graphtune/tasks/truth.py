@@ -11,7 +11,7 @@ from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import describe, need
+from graphtune.tasks.base import describe, is_of, need
 from graphtune.train.fit import Training
 
 NEGATIVES = ("auto", "hard", "drawn")
@@ -36,7 +36,7 @@ class TripleClassification:
 
     def __post_init__(self) -> None:
         one_of("negatives", "TripleClassification", self.negatives, NEGATIVES)
-        fits = self.split.unit == "edge" and self.split.graph.relation is not None
+        fits = is_of(self.split, "edge") and self.split.graph.relation is not None
         need(fits, "TripleClassification", "a split of triples", describe(self.split))
         if self.negatives == "hard" and not self._has_hard:
             fix = "negatives='drawn' replaces ends of true ones."

@@ -73,7 +73,9 @@ class RecommendOptions:
     users: Annotated[
         str | None, option("--users", metavar="FILE", help="For these users, an id a line, into --out.")
     ] = None
-    out: Annotated[str | None, option("--out", metavar="FILE", help="A Parquet file: user, item, place, score.")] = None
+    out: Annotated[
+        str | None, option("--out", metavar="FILE", help="A .parquet or .csv file: user, item, place, score.")
+    ] = None
     only: Annotated[str | None, option("--only", metavar="FILE", help="Only these items, an id a line.")] = None
     without: Annotated[
         str | None,
