@@ -192,11 +192,12 @@ class HistoryScores:
 
     @property
     def z(self) -> Tensor:
-        """[N, D] vectors of users, then of items."""
-        users = np.array(self.graph.ids.rows("user"))
-        return torch.from_numpy(np.concatenate(self.scorer.vectors(histories(self.graph, users)))).to(
-            self.scorer.operator.items.device
-        )
+        """[N, D] vectors of users and of items, 0 for nodes that are neither."""
+        kinds = [self.graph.ids.rows(kind) for kind in ("user", "item")]
+        z = np.zeros((self.graph.num_nodes, self.scorer.operator.dim), dtype=np.float32)
+        for rows, vectors in zip(kinds, self.scorer.vectors(histories(self.graph, np.array(kinds[0])))):
+            z[rows.start : rows.stop] = vectors
+        return torch.from_numpy(z).to(self.scorer.operator.items.device)
 
     @property
     def key(self) -> Tensor:
