@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from graphtune.check import ArgumentError, bad
 from graphtune.graph import Graph
+from graphtune.kernels.csr import take_rows
 from graphtune.models.base import ClosedForm, Encoder, Frozen, Model, Scorer
 
 AT_ONCE = 256  # users whose scores of all items are made at a time
@@ -227,10 +228,9 @@ def histories(graph: Graph, rows: np.ndarray | None = None) -> sp.csr_array:
     users, items = graph.ids.rows("user"), graph.ids.rows("item")
     csr = graph.adjacency("out")
     rows = np.array(users) if rows is None else np.asarray(rows, dtype=np.int64)
-    shape = graph.num_nodes, graph.num_nodes
-    every = sp.csr_array((np.ones(len(csr.indices), np.float32), csr.indices, csr.indptr), shape=shape)
-    taken = sp.csr_array(every[rows])
-    taken = sp.csr_array((taken.data, taken.indices - items.start, taken.indptr), shape=(len(rows), len(items)))
+    indptr, nodes = take_rows(csr.indptr, csr.indices, rows)
+    ones = np.ones(len(nodes), np.float32)
+    taken = sp.csr_array((ones, nodes - items.start, indptr), shape=(len(rows), len(items)))
     taken.sum_duplicates()
     taken.data[:] = 1
     return taken
