@@ -79,3 +79,11 @@ def test_update_refuses(place: Path, tmp_path: Path) -> None:
     done("embed", "friends.csv", "--out", tmp_path / "f", *QUICK)
     assert "of events of users and items" in run("update", tmp_path / "f", "friends.csv", *out).error
     assert not (tmp_path / "x").exists()
+
+
+def test_a_fused_ranking_is_not_updated(place: Path, tmp_path: Path) -> None:
+    for name in ("popularity", "itemknn"):
+        done("embed", "log.csv", *EVENTS, "--model", name, "--out", tmp_path / name, "--quiet")
+    done("fuse", tmp_path / "popularity", tmp_path / "itemknn", "--out", tmp_path / "both", "--quiet")
+    told = run("update", tmp_path / "both", "day1.csv", *EVENTS, "--out", tmp_path / "x").error
+    assert "`DIR` of update must be a model with weights of its own" in told
