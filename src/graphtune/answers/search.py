@@ -169,7 +169,6 @@ def recall(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(hits.sum() / max(1, (wanted >= 0).sum()))
 
 
-
 def _faiss() -> Any:
     if find_spec("faiss") is None:
         raise bad("search", "recommend", "one that is installed", "faiss", "pip install 'graphtune[faiss]'")

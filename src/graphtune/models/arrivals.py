@@ -49,7 +49,9 @@ def days(graph: Graph, before: Sequence[Size]) -> tuple[np.ndarray, list[Graph]]
 
 def _graph_of(graph: Graph, size: Size) -> Graph:
     then = graph.take_edges(np.arange(graph.num_edges) < size.edges)
-    return then.replace(side={name: edges[:, :end] for (name, edges), end in zip((graph.side or {}).items(), size.side)})
+    return then.replace(
+        side={name: edges[:, :end] for (name, edges), end in zip((graph.side or {}).items(), size.side)}
+    )
 
 
 def _day(count: int, ends: Sequence[int]) -> np.ndarray:
