@@ -223,3 +223,14 @@ def test_without_a_validation_part_nothing_is_watched():
     assert gt.Recommendation(split).evaluate(result.model)["ndcg_20"] > 0
     with pytest.raises(ArgumentError, match="`split` of evaluate_recommendations must be one whose valid part holds"):
         gt.Recommendation(split).evaluate(result.model, VALID)
+
+
+def test_a_model_of_other_nodes_is_refused():
+    """As many nodes under other names, or in another order, would be judged by what they are not."""
+    split = log()
+    ids = split.graph.ids
+    for names in (("x", "y"), ("u", "i")):
+        blocks = [[f"{n}{v}" for v in reversed(b.to_pylist())] for n, b in zip(names, ids.blocks)]
+        other = given_split(split.graph.replace(ids=NodeIds.of(*blocks, kinds=ids.kinds)), split.part, "edge")
+        with pytest.raises(ArgumentError, match="`split` of evaluate must be of the nodes of the model"):
+            gt.Recommendation(other).evaluate(BPRMF(dim=2).build(split.train))
