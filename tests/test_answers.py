@@ -526,8 +526,13 @@ def test_an_index_finds_nearly_what_exact_search_finds():
     assert {int(i[1:]) % 7 for i in some.table()["item"]} == {0} and "i7" not in set(some.table()["item"])
     few = Filter(only=["i1", "i2", "i3"])
     assert_same(quick.recommend(k=5, chosen=few), exact.recommend(k=5, chosen=few))
+    index = quick._cells.index
+    assert len(said) == 1, "it is tried once"
     assert len(quick.recommend(k=4, diversity=0.5)) == 4 * 60
-    assert len(said) == 1, "the index is made once"
+    assert "recall@20" in said[-1], "a diverse list is chosen from five candidates a place"
+    wide = quick.recommend(k=200)
+    assert "recall@200" in wide.search and quick._cells.recall >= search.RECALL and quick._cells.index is index
+    assert len(quick.recommend(k=100)) == 100 * 60 and len(said) == 3
 
 
 def test_an_index_of_nodes(monkeypatch):

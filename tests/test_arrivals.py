@@ -98,6 +98,19 @@ def test_embeddings_stay_however_often_nodes_join(name, tmp_path):
     assert all(torch.equal(value, snapshot(twice)[key]) for key, value in snapshot(settled).items())
 
 
+def test_embeddings_stay_where_links_come_with_new_users(tmp_path):
+    graph, more = events()
+    model = trained(gt.LightGCN(dim=4, side_weight=0.5), graph.replace(side={"social": [[0, 1], [2, 3]]}))
+    side = {"social": [[0, 1], [1, 0]], "trust": [[0], [1]]}
+    twice = add_nodes(model, more.replace(side=side)).model
+    third = log([200, 3], [2], [(0, 0)], side={"social": [[0], [1]]})
+    for grown in (twice, add_nodes(twice, third).model):
+        for kind in KINDS:
+            names = graph.ids.blocks[graph.ids.kinds.index(kind)].to_pylist()
+            np.testing.assert_array_equal(model.encode(names, kind=kind), grown.encode(names, kind=kind))
+        np.testing.assert_array_equal(gt.load(gt.save(tmp_path / "m", grown, overwrite=True)).encode(), grown.encode())
+
+
 def test_gradients_of_a_model_that_has_grown():
     """Held to those of dense products."""
     graph, more = events()

@@ -119,8 +119,9 @@ def test_extend_a_log_of_events(place: Path, tmp_path: Path) -> None:
     assert "`rows` of add_nodes must be 'mean'" in refused
 
 
-def test_extend_a_log_divided_by_time(place: Path, tmp_path: Path) -> None:
-    done("embed", "log.csv", "--events", "user,item,time", "--by", "time", "--out", tmp_path / "lg", *QUICK)
+@pytest.mark.parametrize("by", ["time", "cold-users", "new-users"])
+def test_extend_a_log_divided_by_time(by: str, place: Path, tmp_path: Path) -> None:
+    done("embed", "log.csv", "--events", "user,item,time", "--by", by, "--out", tmp_path / "lg", *QUICK)
     found = ("--events", "user,item,time", "--out", tmp_path / "more", "--quiet")
     done("extend", tmp_path / "lg", "tomorrow.csv", *found)
     assert graphtune.open_directory(tmp_path / "more").record.split.kind == "updated"

@@ -81,3 +81,11 @@ def test_update_refuses(place: Path, tmp_path: Path) -> None:
     said = run("update", tmp_path / "f", "day1.csv", *EVENTS, *out).error
     assert "`--events` of update must be left out" in said and "not of events" in said
     assert not (tmp_path / "x").exists()
+
+
+def test_a_fused_ranking_is_not_updated(place: Path, tmp_path: Path) -> None:
+    for name in ("popularity", "itemknn"):
+        done("embed", "log.csv", *EVENTS, "--model", name, "--out", tmp_path / name, "--quiet")
+    done("fuse", tmp_path / "popularity", tmp_path / "itemknn", "--out", tmp_path / "both", "--quiet")
+    told = run("update", tmp_path / "both", "day1.csv", *EVENTS, "--out", tmp_path / "x").error
+    assert "`DIR` of update must be a model with weights of its own" in told

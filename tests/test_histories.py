@@ -205,6 +205,16 @@ def test_without_embeddings_likeness_is_that_of_neighbours(recipe):
         assert cosine == pytest.approx(alike[int(found[1:])]) == pytest.approx(alike[1:].max())
 
 
+def test_entities_of_an_item_graph_have_vectors_of_zeros():
+    graph = events()
+    blocks = [block.to_pylist() for block in graph.ids.blocks]
+    ids = gt.NodeIds.of(*blocks, ["drama", "war"], kinds=("user", "item", "entity"))
+    wider = graph.replace(ids=ids, side={"genre": [[USERS, USERS + 1], [USERS + ITEMS] * 2]})
+    plain, model = solved(GFCF(dim=6), graph), solved(GFCF(dim=6), wider)
+    assert np.array_equal(model.encode(), np.pad(plain.encode(), [(0, 2), (0, 0)]))
+    assert [one for one, _ in model.most_similar("war", 3)] == ["drama"]
+
+
 @pytest.mark.parametrize("recipe", EVERY, ids=lambda recipe: type(recipe).__name__)
 def test_explained_by_the_summands(recipe):
     model = solved(recipe)

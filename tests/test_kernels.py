@@ -14,6 +14,7 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels import vector
 from graphtune.kernels.alias import Alias, alias_rows
+from graphtune.kernels.csr import take_rows
 from graphtune.kernels.distance import euclid, modulus, modulus_gradient, taxicab, taxicab_gradient
 from graphtune.kernels.negatives import unknown_targets
 from graphtune.kernels.random import advance, stream, uniform
@@ -674,3 +675,12 @@ def test_threads_change_no_bit_of_distances(gradient, monkeypatch):
 def test_no_queries_have_no_gradient():
     by_query, by_columns = taxicab_gradient(*rows_of(0, (0, 4), (4, 3), (0, 3)))
     assert by_query.shape == (0, 4) and not by_columns.any() and by_columns.shape == (4, 3)
+
+
+def test_rows_of_a_csr():
+    lists = [[3, 1], [], [2], [0, 0, 5]]
+    indptr, indices = np.cumsum([0, *map(len, lists)]), np.concatenate(lists).astype(np.int32)
+    for rows in ([], [1], [3, 1, 0, 3], [0, 1, 2, 3]):
+        begin, found = take_rows(indptr, indices, np.array(rows, dtype=np.int64))
+        assert [part.tolist() for part in np.split(found, begin[1:-1])][: len(rows)] == [lists[r] for r in rows]
+        assert len(begin) == len(rows) + 1 and begin[-1] == len(found) and found.dtype == np.int32

@@ -17,6 +17,7 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.best import Targets, best_targets
 from graphtune.models.bprmf import BPRMF
+from graphtune.models.popularity import Popularity
 from graphtune.split import TEST, TRAIN, VALID, given_split
 
 LISTS = np.array([[0, 1, -1], [0, 2, 3], [-1, -1, -1]])
@@ -203,3 +204,33 @@ def test_lastfm_agrees_with_ir_measures(data):
     for measure, name in names.items():
         assert found[f"{name}_{k}"] == pytest.approx(theirs[measure @ k], abs=5e-7), name
     assert found.counts["users"] == len(asked) > 1000 and found["recall_20"] > 0.03
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_a_validation_part_nothing_is_watched():
+    """What is not there stops no training, and is no score."""
+    rng = np.random.default_rng(0)
+    edges = np.unique(rng.integers(0, [12, 9], (60, 2)), axis=0).T + np.array([[0], [12]])
+    graph = Graph(edges, NodeIds.of(range(12), range(9), kinds=("user", "item")), directed=True)
+    split = gt.split_interactions(graph, ratios=(8, 0, 2))
+    config = gt.TrainConfig(epochs=5, eval_every=1, patience=1)
+    result = gt.pretrain(BPRMF(dim=4), split, config, run=gt.Run(quiet=True))
+    assert len(result.history) == result.best_epoch == 5 and result.monitor is None
+    assert not any("ndcg_20" in row for row in result.history)
+    tuned = gt.finetune(result.model, gt.Recommendation(split), config, gt.Run(quiet=True))
+    assert len(tuned.history) == 5 and tuned.monitor is None
+    assert "ndcg_20" not in gt.pretrain(Popularity(), split, run=gt.Run(quiet=True)).history[0]
+    assert gt.Recommendation(split).evaluate(result.model)["ndcg_20"] > 0
+    with pytest.raises(ArgumentError, match="`split` of evaluate_recommendations must be one whose valid part holds"):
+        gt.Recommendation(split).evaluate(result.model, VALID)
+
+
+def test_a_model_of_other_nodes_is_refused():
+    """As many nodes under other names, or in another order, would be judged by what they are not."""
+    split = log()
+    ids = split.graph.ids
+    for names in (("x", "y"), ("u", "i")):
+        blocks = [[f"{n}{v}" for v in reversed(b.to_pylist())] for n, b in zip(names, ids.blocks)]
+        other = given_split(split.graph.replace(ids=NodeIds.of(*blocks, kinds=ids.kinds)), split.part, "edge")
+        with pytest.raises(ArgumentError, match="`split` of evaluate must be of the nodes of the model"):
+            gt.Recommendation(other).evaluate(BPRMF(dim=2).build(split.train))

@@ -8,6 +8,7 @@ import torch
 
 import graphtune as gt
 from graphtune.adapt.update import Updating, _Task, read_news, told, update, usual_update
+from graphtune.models import Popularity
 from graphtune.sampling import EdgeSampler, Negatives, Replay, VisitSampler
 from graphtune.split import TEST, TRAIN, UNUSED, VALID
 from graphtune.testing import snapshot
@@ -216,6 +217,8 @@ def test_refusals():
     walks = gt.DeepWalk(dim=4, walks_per_node=1).build(split.train)
     with pytest.raises(gt.ArgumentError, match="`replay` of Updating must be left out: the recipe draws no edges"):
         update(walks, split, today(False), Updating(replay=1.0), gt.TrainConfig(epochs=1), QUIET)
+    with pytest.raises(gt.ArgumentError, match="`weight` of Updating must be left out: Popularity is solved anew"):
+        update(Popularity().build(split.train), split, today(False), Updating(weight=2.0))
     with pytest.raises(gt.ArgumentError, match="`test` of Updating"):
         Updating(valid=0.5, test=0.5)
     with pytest.raises(gt.ArgumentError, match="`weight` of Updating"):

@@ -10,7 +10,7 @@ from graphtune.adapt.enlarge import Enlarged
 from graphtune.graph import Graph
 from graphtune.split import TRAIN, UNUSED, Split
 from graphtune.split.keys import group_by, row_key
-from graphtune.split.parts import ORDERED, UPDATED, arrival
+from graphtune.split.parts import COLD, ORDERED, UPDATED, arrival
 
 
 def divided(split: Split, found: Enlarged) -> tuple[Split, Enlarged]:
@@ -29,7 +29,8 @@ def divided(split: Split, found: Enlarged) -> tuple[Split, Enlarged]:
         negatives = split.negatives
         if negatives is not None:
             negatives = np.concatenate([found.rows[negatives[:2]], negatives[2:]])
-        kind = UPDATED if split.kind in ORDERED else split.kind  # what is added comes after what is held out
+        timed = split.kind in (*ORDERED, *COLD)
+        kind = UPDATED if timed else split.kind  # what is added comes after what is held out
         part = np.concatenate([split.part, added])
         grown = replace(split, graph=found.graph, kind=kind, part=part, negatives=negatives)
     else:

@@ -169,13 +169,14 @@ def _as_type(fresh: pa.Array, to: pa.DataType) -> pa.Array:
 
 
 def _side(graph: Graph, facts: Graph, rows: np.ndarray, row_of: np.ndarray) -> dict[str, np.ndarray] | None:
-    """The side edges of both by name, each pair once."""
+    """The side edges of both by name: those there were, and behind them the new pairs, each once."""
     side = {name: rows[edges] for name, edges in (graph.side or {}).items()}
     for name, edges in (facts.side or {}).items():
         known = side.get(name, np.empty((2, 0), dtype=np.int64))
         both = np.concatenate([known, row_of[edges]], axis=1)
-        first = np.unique(row_key(*both), return_index=True)[1]
-        side[name] = both[:, np.sort(first)]
+        kept = np.arange(both.shape[1]) < known.shape[1]
+        kept[np.unique(row_key(*both), return_index=True)[1]] = True
+        side[name] = both[:, kept]
     return side or None
 
 

@@ -15,7 +15,8 @@ from graphtune.check import bad, integer, one_of
 from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.kernels.ranking import top_k
-from graphtune.models.fused import BY, Fused, Fusion, taken
+from graphtune.models.fused import BY, Fused, Fusion
+from graphtune.models.ranked import Sets, left_out
 from graphtune.split import Split
 
 WHO = "fuse"
@@ -120,8 +121,7 @@ def lists_of(fused: Fused, hidden: Graph, k: int, seed: int) -> Lists:
     scores, columns = [], []
     for begin in range(0, len(users), BATCH):
         batch = users[begin : begin + BATCH]
-        indptr, indices = taken(graph, batch, targets)
-        chosen, found = _best(list(frozen.scaled(batch)), indptr, indices, max(k, DEPTH))
+        chosen, found = _best(list(frozen.scaled(batch)), left_out(graph, graph, batch), max(k, DEPTH))
         columns.append(chosen)
         scores.append(found)
     column = np.concatenate(columns) + targets.start
@@ -137,12 +137,10 @@ def discounts(k: int) -> np.ndarray:
     return 1 / np.log2(np.arange(2, k + 2))
 
 
-def _best(
-    scaled: list[np.ndarray], indptr: np.ndarray, indices: np.ndarray, depth: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _best(scaled: list[np.ndarray], out: Sets, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """[U, M] columns that a model has among its best, ascending, and [P, U, M] their scores; repeats are at -inf."""
     depth = min(depth, scaled[0].shape[1])
-    columns = np.concatenate([top_k(scores, depth, indptr, indices)[0] for scores in scaled], axis=1)
+    columns = np.concatenate([top_k(scores, depth, *out)[0] for scores in scaled], axis=1)
     columns.sort(axis=1)
     empty = columns < 0
     empty[:, 1:] |= columns[:, 1:] == columns[:, :-1]

@@ -123,9 +123,13 @@ def update(
 
     Raises:
         ArgumentError: the model is no recommender of events, no event is new or none is left to learn, or the recipe
-            draws no edges, so that they cannot be weighed or replayed.
+            is a closed form or draws no edges, so that they cannot be weighed or replayed.
         TrainingError: the loss is no longer finite.
     """
+    if isinstance(model.recipe, ClosedForm) and (how.weight != 1 or how.replay is not None):
+        option = "weight" if how.weight != 1 else "replay"
+        what = f"left out: {type(model.recipe).__name__} is solved anew from all events"
+        raise bad(option, "Updating", what, getattr(how, option))
     news = read_news(model, split, events, how)
     before = {} if split is None or news.earlier is None else {"earlier": _judged(model, split, how)}
     before |= _later(news.start, news, how)

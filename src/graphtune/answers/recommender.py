@@ -172,11 +172,13 @@ class Recommender:
         return self.graph.ids.index(users if several else [users], kinds_asked(self.graph)[0])
 
     def _search(self, sources: int, k: int, allowed: np.ndarray | None) -> Exact | Indexed:
-        """How to look; cells are made once, when they are first called for."""
+        """How to look; cells are made once, when they are first called for, and tried anew for more places."""
         exact = self._exact if allowed is None else Exact(self.graph, self.scores, allowed)
         if not wants_index(self.search, self.graph, self.scores, sources):
             return exact
         if self._cells is None:
-            self._cells = Cells(self.graph, self.scores, k)
+            self._cells = Cells(self.graph, self.scores)
+        if self._cells.places < k:
+            self._cells.try_places(self._exact, k)
             self.say(f"Search by {self._cells.told}")
         return Indexed(self._cells, exact)

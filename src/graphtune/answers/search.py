@@ -14,6 +14,7 @@ import numpy as np
 from graphtune.answers.sides import sides_of
 from graphtune.check import bad
 from graphtune.graph import Graph
+from graphtune.kernels.csr import take_rows
 from graphtune.models.best import Targets
 from graphtune.models.ranked import Scores, Sets, left_out, sources_of, targets_of
 
@@ -48,45 +49,43 @@ class Exact:
 class Cells:
     """Targets in the cells of a k-means of faiss; a source is compared with those of the cells nearest to it.
 
-    As many cells are looked into as give a recall of `RECALL` beside exact search on `TRIED` sources: twice as many
-    until then.
-
     Args:
         graph: what the scores are about.
         scores: products of vectors.
-        k: places to try.
 
     Attributes:
-        recall: the share of the exact best k that is found.
+        places: up to so many are found as `try_places` has it.
+        looked_into: how many cells.
+        recall: the share of the exact best that is found.
         told: a line on all this.
     """
 
-    def __init__(self, graph: Graph, scores: Scores, k: int):
+    def __init__(self, graph: Graph, scores: Scores):
         sides = sides_of(scores)
         assert sides is not None
-        self.sides, self.span, self.faiss = sides, targets_of(graph), _faiss()
+        self.graph, self.sides, self.span, self.faiss = graph, sides, targets_of(graph), _faiss()
         targets = sides.target(slice(self.span.start, self.span.stop))
-        cells = max(1, round(len(targets) ** 0.5))
-        self.index = self.faiss.index_factory(targets.shape[1], f"IVF{cells},Flat", self.faiss.METRIC_INNER_PRODUCT)
+        self.cells, self.looked_into, self.places = max(1, round(len(targets) ** 0.5)), 1, 0
+        kind = f"IVF{self.cells},Flat"
+        self.index = self.faiss.index_factory(targets.shape[1], kind, self.faiss.METRIC_INNER_PRODUCT)
         self.index.cp.min_points_per_centroid = 1  # of few targets it would warn
         self.index.train(targets)
         self.index.add(targets)
-        self._look(graph, scores, k, cells)
 
-    def _look(self, graph: Graph, scores: Scores, k: int, cells: int) -> None:
-        """Find how many cells have to be looked into."""
-        self.looked_into = 1
-        sources = np.array(sources_of(graph))
+    def try_places(self, exact: Exact, k: int) -> None:
+        """Look into as many cells as give a recall of `RECALL` beside exact search of k places on `TRIED` sources:
+        twice as many until then. More places need more cells."""
+        sources = np.array(sources_of(self.graph))
         tried = sources[np.linspace(0, len(sources) - 1, min(TRIED, len(sources))).astype(np.int64)]
-        out = left_out(graph, graph, tried)
-        wanted = Exact(graph, scores).best(tried, k, out)[0]
+        out = left_out(self.graph, self.graph, tried)
+        wanted, self.places = exact.best(tried, k, out)[0], k
         while True:
             self.recall = recall(self.best(tried, k, out, None)[0], wanted)
-            if self.recall >= RECALL or self.looked_into == cells:
+            if self.recall >= RECALL or self.looked_into == self.cells:
                 break
-            self.looked_into = min(2 * self.looked_into, cells)
+            self.looked_into = min(2 * self.looked_into, self.cells)
         self.told = (
-            f"faiss, {self.looked_into:,} of {cells:,} cells; recall@{k} beside exact search {self.recall:.3f} on "
+            f"faiss, {self.looked_into:,} of {self.cells:,} cells; recall@{k} beside exact search {self.recall:.3f} on "
             f"{len(tried):,} sources"
         )
 
@@ -98,7 +97,7 @@ class Cells:
         for size in np.unique(how_many):
             some = np.flatnonzero(how_many == size)
             fetched = min(len(self.span), int(2**size))
-            found[some], scores[some] = self._fetch(rows[some], k, fetched, _take(out, some), allowed)
+            found[some], scores[some] = self._fetch(rows[some], k, fetched, take_rows(*out, some), allowed)
         return found, scores
 
     def _fetch(self, rows: np.ndarray, k: int, fetched: int, out: Sets, allowed: np.ndarray | None) -> Found:
@@ -131,7 +130,7 @@ class Indexed:
         found, scores = self.cells.best(rows, k, out, self.exact.allowed)
         short = np.flatnonzero((found >= 0).sum(axis=1) < np.minimum(k, self._room(out)))
         if len(short):
-            found[short], scores[short] = self.exact.best(rows[short], k, _take(out, short))
+            found[short], scores[short] = self.exact.best(rows[short], k, take_rows(*out, short))
         return found, scores
 
     def _room(self, out: Sets) -> np.ndarray:
@@ -168,12 +167,6 @@ def recall(found: np.ndarray, wanted: np.ndarray) -> float:
     """The share of the rows `wanted` [U, k] that are among those `found` [U, k]; -1 stands for none."""
     hits = (wanted[:, :, None] == found[:, None, :]).any(axis=2) & (wanted >= 0)
     return float(hits.sum() / max(1, (wanted >= 0).sum()))
-
-
-def _take(out: Sets, rows: np.ndarray) -> Sets:
-    """The sets of some sources."""
-    parts = [out[1][out[0][row] : out[0][row + 1]] for row in rows]
-    return np.concatenate([[0], np.cumsum([len(part) for part in parts])]), np.concatenate(parts)
 
 
 def _faiss() -> Any:

@@ -31,7 +31,8 @@ def fuse_directories(options: FuseOptions, talk: Talk) -> dict[str, Any]:
     talk.say(f"Fusing {len(stored)} models by {options.by}")
     fused = fuse([one.model for one in stored], split, options.by, options.k)
     task = None if split is None else Recommendation(split, k=options.k)
-    valid = None if task is None else task.evaluate(fused, VALID).means()  # type: ignore[arg-type]
+    watched = split is not None and split.valid.num_edges
+    valid = task.evaluate(fused, VALID).means() if task is not None and watched else None  # type: ignore[arg-type]
     metrics = {} if task is None else {task.name: task.evaluate(fused).as_dict()}  # type: ignore[arg-type]
     seconds = round(time.monotonic() - begun, 1)
     notes = {"command": "fuse", "fused": list(options.directories), "by": options.by, "seconds": seconds}

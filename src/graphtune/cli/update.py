@@ -11,6 +11,7 @@ from typing import Any
 from graphtune.adapt.update import Updated, Updating, told, update, usual_update
 from graphtune.cli.data import read_data
 from graphtune.cli.extend import of_kind
+from graphtune.cli.fuse import refuse_fused
 from graphtune.cli.options.learn import UpdateOptions
 from graphtune.cli.output import already_done, check_out, fingerprint, keep, outcome, running, show_done
 from graphtune.cli.profile import show_profile
@@ -35,6 +36,7 @@ def update_directory(options: UpdateOptions, talk: Talk) -> dict[str, Any]:
     settings = parse_settings(options.set, "update", {"seed": options.seed})
     settings.check(Updating, TrainConfig)
     stored = open_directory(options.directory, own_recipes(options.model))
+    refuse_fused(stored, options.directory, "update")
     how = Updating(**settings.of(Updating))
     config = replace(usual_update(stored.model), **settings.of(TrainConfig))
     events = read_data(of_kind(options.data, stored.model.graph, "update"), talk).graph

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from graphtune import metrics
+from graphtune.check import bad
 from graphtune.evaluate.groups import Groups, distinct
 from graphtune.evaluate.result import PARTS, Evaluation, Pooled
 from graphtune.graph import Graph
@@ -136,8 +137,14 @@ def evaluate_recommendations(
         part: VALID or TEST; what was seen before it is left out of the ranking.
         k: places.
         beyond: whether more than accuracy is asked.
+
+    Raises:
+        ArgumentError: nobody has anything to find in the part.
     """
     asked = _asked(split, part)
+    if not len(asked.users):
+        what = f"one whose {PARTS[part]} part holds pairs that are in no earlier part"
+        raise bad("split", "evaluate_recommendations", what, split.summary())
     seen = split.train if part == VALID else split.through(VALID)
     out = left_out(split.graph, seen, asked.users)
     lists = _Lists(asked, Targets(model.frozen(), asked.targets).best(asked.users, k, out)[0])

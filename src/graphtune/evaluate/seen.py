@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphtune.check import LeakError
+from graphtune.check import LeakError, bad
 from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.split import Split
@@ -14,9 +14,15 @@ def refuse_seen(model: Model, split: Split, who: str = "The model") -> None:
     """Refuse a model that learned from edges it is to predict.
 
     Raises:
+        ArgumentError: it is about other nodes than the split.
         LeakError: its graph holds validation or test edges that the train part does not.
     """
-    if model.graph is split.train or np.array_equal(_keys(model.graph), _keys(split.train)):
+    if model.graph is split.train:
+        return
+    if model.graph.ids != split.graph.ids:
+        fix = "Split the graph that the model was built on."
+        raise bad("split", "evaluate", "of the nodes of the model", f"{split.graph.num_nodes:,} other nodes", fix)
+    if np.array_equal(_keys(model.graph), _keys(split.train)):
         return
     seen = np.setdiff1d(_keys(model.graph), _keys(split.train))
     hidden = np.concatenate([_keys(split.valid), _keys(split.test)])

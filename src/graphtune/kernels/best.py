@@ -25,6 +25,7 @@ from llvmlite import binding
 from numba import njit
 
 from graphtune.check import bad, integer
+from graphtune.kernels.csr import take_rows
 from graphtune.kernels.parallel import in_blocks
 from graphtune.kernels.products import KEYS, QUERIES, pack_keys, packed, products
 from graphtune.kernels.ranking import check_sets, top_k
@@ -148,10 +149,8 @@ class Keys:
         size = max(1, DENSE_SCORES // max(1, len(self.key)))
         for begin in range(0, len(rows), size):
             some = rows[begin : begin + size]
-            sets = [masked[indptr[row] : indptr[row + 1]] for row in some]
-            ends = np.cumsum([0, *map(len, sets)])
             scores = products(query[some], self._packed, len(self.key))
-            columns[some], best[some] = top_k(scores, columns.shape[1], ends, np.concatenate(sets))
+            columns[some], best[some] = top_k(scores, columns.shape[1], *take_rows(indptr, masked, some))
 
     @cached_property
     def _packed(self) -> np.ndarray:

@@ -132,6 +132,14 @@ def has_parallel(indptr, indices):
     return False
 
 
+def take_rows(indptr: np.ndarray, indices: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """CSR of the rows [R] of another one, in their order: indptr [R + 1] int64 and indices."""
+    begin = indptr[rows]
+    count = indptr[rows + 1] - begin
+    bounds = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return bounds, indices[np.repeat(begin - bounds[:-1], count) + np.arange(bounds[-1])]
+
+
 @njit(cache=True, nogil=True)
 def add_weights(node, other, weight, with_loops, total):
     """Add the weight of each edge (1 where `weight` is empty) to `total` [N] of its node."""

@@ -21,19 +21,22 @@ class Size:
     Attributes:
         nodes: of each kind.
         edges: of all.
+        side: side edges of each name, in the order of the names.
     """
 
     nodes: tuple[int, ...]
     edges: int
+    side: tuple[int, ...] = ()
 
 
 def size_of(graph: Graph) -> Size:
-    return Size(tuple(len(block) for block in graph.ids.blocks), graph.num_edges)
+    side = tuple(edges.shape[1] for edges in (graph.side or {}).values())
+    return Size(tuple(len(block) for block in graph.ids.blocks), graph.num_edges, side)
 
 
 def days(graph: Graph, before: Sequence[Size]) -> tuple[np.ndarray, list[Graph]]:
     """[N] the day on which each node came, 0 for those that were there first; and for each day but the last all nodes
-    with the edges that were there by then.
+    with the edges and side edges that were there by then.
 
     Args:
         graph: as it is now.
@@ -41,7 +44,14 @@ def days(graph: Graph, before: Sequence[Size]) -> tuple[np.ndarray, list[Graph]]
     """
     blocks = enumerate(graph.ids.blocks)
     came = np.concatenate([_day(len(block), [size.nodes[kind] for size in before]) for kind, block in blocks])
-    return came, [graph.take_edges(np.arange(graph.num_edges) < size.edges) for size in before]
+    return came, [_graph_of(graph, size) for size in before]
+
+
+def _graph_of(graph: Graph, size: Size) -> Graph:
+    then = graph.take_edges(np.arange(graph.num_edges) < size.edges)
+    return then.replace(
+        side={name: edges[:, :end] for (name, edges), end in zip((graph.side or {}).items(), size.side)}
+    )
 
 
 def _day(count: int, ends: Sequence[int]) -> np.ndarray:

@@ -16,6 +16,7 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels.fusion import reciprocal_ranks, standard_scores
 from graphtune.models.base import Model
+from graphtune.models.ranked import left_out, targets_of
 
 BY = ("rrf", "weights")
 AT_ONCE = 1 << 24  # scores of a model held at a time by `pairs`
@@ -125,7 +126,7 @@ class FusedScores:
     @property
     def candidates(self) -> range:
         """Rows that can be targets."""
-        return self.graph.ids.rows("item") if self.graph.is_bipartite_events else range(self.graph.num_nodes)
+        return targets_of(self.graph)
 
     def cross(self, u: np.ndarray, columns: range) -> np.ndarray:
         """[U, len(columns)] float32 scores; ranks and means are over all candidates whatever the columns.
@@ -154,21 +155,9 @@ class FusedScores:
 
     def scaled(self, u: np.ndarray) -> Iterator[Any]:
         """[U, C] of each model with a weight in turn, on the common scale; 0 for those without."""
-        indptr, indices = taken(self.graph, u, self.candidates)
+        indptr, indices = left_out(self.graph, self.graph, u)
         for weight, model in zip(self.recipe.weights, self.models):
             if weight:
                 yield self.recipe.scale(model.cross(u, self.candidates), indptr, indices)
             else:
                 yield np.float32(0)
-
-
-def taken(graph: Graph, u: np.ndarray, candidates: range) -> tuple[np.ndarray, np.ndarray]:
-    """(indptr [U + 1], indices) of what each of the users has, counted from the first candidate; outside a log of
-    events a node has itself."""
-    csr = graph.adjacency("out")
-    lists = [np.asarray(csr.indices[csr.indptr[row] : csr.indptr[row + 1]], dtype=np.int64) for row in u]
-    if not graph.is_bipartite_events:
-        lists = [np.append(one, row) for one, row in zip(lists, u)]
-    indptr = np.zeros(len(lists) + 1, dtype=np.int64)
-    np.cumsum([len(one) for one in lists], out=indptr[1:])
-    return indptr, np.concatenate([*lists, np.empty(0, np.int64)]) - candidates.start

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from graphtune.check import ArgumentError, bad
 from graphtune.graph import Graph
+from graphtune.kernels.csr import take_rows
 from graphtune.models.base import ClosedForm, Model
 from graphtune.models.encoder import Encoder
 from graphtune.models.scorer import Frozen, Scorer
@@ -194,11 +195,12 @@ class HistoryScores:
 
     @property
     def z(self) -> Tensor:
-        """[N, D] vectors of users, then of items."""
-        users = np.array(self.graph.ids.rows("user"))
-        return torch.from_numpy(np.concatenate(self.scorer.vectors(histories(self.graph, users)))).to(
-            self.scorer.operator.items.device
-        )
+        """[N, D] vectors of users and of items, 0 for nodes that are neither."""
+        kinds = [self.graph.ids.rows(kind) for kind in ("user", "item")]
+        z = np.zeros((self.graph.num_nodes, self.scorer.operator.dim), dtype=np.float32)
+        for rows, vectors in zip(kinds, self.scorer.vectors(histories(self.graph, np.array(kinds[0])))):
+            z[rows.start : rows.stop] = vectors
+        return torch.from_numpy(z).to(self.scorer.operator.items.device)
 
     @property
     def key(self) -> Tensor:
@@ -228,10 +230,9 @@ def histories(graph: Graph, rows: np.ndarray | None = None) -> sp.csr_array:
     users, items = graph.ids.rows("user"), graph.ids.rows("item")
     csr = graph.adjacency("out")
     rows = np.array(users) if rows is None else np.asarray(rows, dtype=np.int64)
-    shape = graph.num_nodes, graph.num_nodes
-    every = sp.csr_array((np.ones(len(csr.indices), np.float32), csr.indices, csr.indptr), shape=shape)
-    taken = sp.csr_array(every[rows])
-    taken = sp.csr_array((taken.data, taken.indices - items.start, taken.indptr), shape=(len(rows), len(items)))
+    indptr, nodes = take_rows(csr.indptr, csr.indices, rows)
+    ones = np.ones(len(nodes), np.float32)
+    taken = sp.csr_array((ones, nodes - items.start, indptr), shape=(len(rows), len(items)))
     taken.sum_duplicates()
     taken.data[:] = 1
     return taken

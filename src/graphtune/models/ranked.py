@@ -11,6 +11,7 @@ import numpy as np
 
 from graphtune.check import bad
 from graphtune.graph import Graph
+from graphtune.kernels.csr import take_rows
 
 Sets: TypeAlias = tuple[np.ndarray, np.ndarray]
 """A set of columns for each source, as CSR: indptr [U + 1] and columns."""
@@ -69,14 +70,13 @@ def left_out(graph: Graph, known: Graph | None, rows: np.ndarray) -> Sets:
 
     Columns count from the first target of `graph`.
     """
-    count, columns = np.zeros(len(rows), dtype=np.int64), np.empty(0, dtype=np.int64)
+    indptr, columns = np.zeros(len(rows) + 1, dtype=np.int64), np.empty(0, dtype=np.int64)
     if known is not None:
         csr = known.adjacency("out")
-        begin, count = csr.indptr[rows], csr.indptr[rows + 1] - csr.indptr[rows]
-        at = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(count.sum())
-        columns = csr.indices[at].astype(np.int64) - targets_of(graph).start
+        indptr, found = take_rows(csr.indptr, csr.indices, rows)
+        columns = found.astype(np.int64) - targets_of(graph).start
     if not graph.is_bipartite_events:
-        owner = np.concatenate([np.repeat(np.arange(len(rows)), count), np.arange(len(rows))])
+        owner = np.concatenate([np.repeat(np.arange(len(rows)), np.diff(indptr)), np.arange(len(rows))])
         columns = np.concatenate([columns, rows])[np.argsort(owner, kind="stable")]
-        count = count + 1
-    return np.concatenate([[0], np.cumsum(count)]), columns
+        indptr = indptr + np.arange(len(indptr))
+    return indptr, columns

@@ -97,7 +97,8 @@ def _read(path: Path, config: dict[str, Any], run: dict[str, Any], recipes: Sequ
     if config.get("adapter"):
         model.encoder.add_adapters(config["adapter"])
     if config.get("grown"):
-        model.encoder.hold(model.graph, [Size(tuple(one["nodes"]), one["edges"]) for one in config["grown"]])
+        sizes = (Size(tuple(one["nodes"]), one["edges"], tuple(one["side"])) for one in config["grown"])
+        model.encoder.hold(model.graph, list(sizes))
     model.outputs = config["outputs"]
     model.calibration = Calibration.of(config.get("calibration"))
     model.load_state_dict(load_file(str(path / "model.safetensors")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from graphtune.check import bad, chance, number
@@ -9,7 +10,7 @@ from graphtune.config import TrainConfig
 from graphtune.evaluate import Evaluation
 from graphtune.graph import Graph
 from graphtune.models.base import Model
-from graphtune.split import TEST, Split
+from graphtune.split import TEST, VALID, Split
 from graphtune.train.fit import Training
 
 
@@ -54,6 +55,11 @@ def need(holds: bool, task: str, what: str, got: object, fix: str = "") -> None:
     """
     if not holds:
         raise bad("split", task, what, got, fix)
+
+
+def watching(task: Task, split: Split) -> tuple[Callable[[Model], dict[str, float]], str] | tuple[None, None]:
+    """`validate` and `monitor` of a task's training; neither where the split has no validation part."""
+    return (task.validate, task.monitor) if (split.part == VALID).any() else (None, None)
 
 
 def check_smoothing(task: str, label_smoothing: float, loss: str, *smooth: str) -> None:

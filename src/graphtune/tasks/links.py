@@ -14,7 +14,7 @@ from graphtune.models.base import Model
 from graphtune.objectives import BPR, EdgeProximity, SampledSoftmax
 from graphtune.sampling import EdgeSampler
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import check_focal, check_smoothing, describe, is_of, need
+from graphtune.tasks.base import check_focal, check_smoothing, describe, is_of, need, watching
 from graphtune.tasks.samples import EdgeSamples
 from graphtune.train.fit import Training
 
@@ -63,7 +63,7 @@ class LinkPrediction(EdgeSamples):
         how = replace(self._negatives(self.negatives), shared=True)
         sampler = self._weighed(EdgeSampler(self.split.train, config.batch_size, how, seed=config.seed))
         objective = self._hardened(self._objective)
-        return Training(self.name, sampler, objective, self.validate, self.monitor)
+        return Training(self.name, sampler, objective, *watching(self, self.split))
 
     @property
     def _objective(self) -> Any:

@@ -12,7 +12,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.bprmf import LOSSES, pair_pretraining
 from graphtune.split import TEST, VALID, Split
-from graphtune.tasks.base import check_smoothing, describe, is_of, need
+from graphtune.tasks.base import check_smoothing, describe, is_of, need, watching
 from graphtune.tasks.samples import EdgeSamples
 from graphtune.train.fit import Training
 
@@ -62,7 +62,7 @@ class Recommendation(EdgeSamples):
         train = self.split.train
         options = self.loss, self._negatives(self.negatives), self.label_smoothing, self._edge_weight(train)
         sampler, objective = pair_pretraining(train, config, *options)
-        return Training(self.name, sampler, self._hardened(objective), self.validate, self.monitor)
+        return Training(self.name, sampler, self._hardened(objective), *watching(self, self.split))
 
     def evaluate(self, model: Model, part: int = TEST) -> Evaluation:
         refuse_seen(model, self.split)

@@ -15,7 +15,7 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.base import ClosedForm, Model, Recipe
 from graphtune.split import Split
-from graphtune.tasks.base import Task
+from graphtune.tasks.base import Task, watching
 from graphtune.tasks.links import LinkPrediction
 from graphtune.tasks.ranking import Recommendation
 from graphtune.tasks.triples import TripleCompletion
@@ -38,8 +38,8 @@ def pretrain(
 
     Args:
         recipe: the model family and its options; a closed form is solved, in one epoch of which `config` says the seed.
-        data: a split, of which only the train part is learned and the validation part watched; or a graph, all of
-            which is learned with nothing to watch.
+        data: a split, of which only the train part is learned and the validation part, if it has one, watched; or a
+            graph, all of which is learned with nothing to watch.
         config: how to train; what suits the recipe where None.
         start: a model to go on from instead of random weights.
         run: checkpoints, loggers and progress.
@@ -53,6 +53,8 @@ def pretrain(
     config = config or recipe.training()
     graph = data.train if isinstance(data, Split) else data
     task = default_task(data) if isinstance(data, Split) and data.unit == "edge" else None
+    if task is not None and watching(task, data) == (None, None):  # type: ignore[arg-type]
+        task = None
     if isinstance(recipe, ClosedForm):
         if start is not None or fixed is not None:
             argument = "start" if start is not None else "fixed"

@@ -15,7 +15,7 @@ from graphtune.models.knowledge import margin_of, triple_pretraining
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import SHARINGS
 from graphtune.split import TEST, VALID, Split, inverse_rules, with_inverses
-from graphtune.tasks.base import check_smoothing, describe, is_of, need
+from graphtune.tasks.base import check_smoothing, describe, is_of, need, watching
 from graphtune.tasks.samples import EdgeSamples
 from graphtune.train.fit import Training
 
@@ -87,7 +87,7 @@ class TripleCompletion(EdgeSamples):
             train = with_inverses(train, inverse_rules(train, self.invert))
         sampler, objective = triple_pretraining(train, config, *options)
         sampler, objective = self._weighed(sampler), self._hardened(objective)
-        return Training(self.name, sampler, objective, self.validate, self.monitor)
+        return Training(self.name, sampler, objective, *watching(self, self.split))
 
     def evaluate(self, model: Model, part: int = TEST, side: str = "both") -> Evaluation:
         """Ranks of the missing tails, of the missing heads, or of both; see `evaluate_triples`."""
