@@ -47,8 +47,8 @@ def ours(graph: gt.Graph, walks: np.ndarray) -> tuple[gt.models.Model, float]:
     model = recipe.build(graph)
     source, target = model.encoder.weight.detach().numpy(), model.scorer.weight.detach().numpy()
     noise = Alias((np.bincount(walks[walks >= 0], minlength=graph.num_nodes) + 1.0) ** NOISE_POWER)  # as gensim counts
-    train_walks(source.copy()[:1], target[:1].copy(), np.zeros((1, 2), np.int32), np.ones((1, 1), np.int32),
-                np.zeros((1, 1, 2, NEGATIVES), np.int32), 0.0)  # compiles  # fmt: skip
+    some = walks[:1].copy()
+    train_walks(source, target, some, *windows(some, WINDOW, NEGATIVES, (noise.accept, noise.other)), 0.0)  # compiles
     begin = time.perf_counter()
     for first in range(0, len(walks), BATCH):
         some = walks[first : first + BATCH].copy()

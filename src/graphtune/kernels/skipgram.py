@@ -33,20 +33,18 @@ BOTH, FIRST, SECOND, NEITHER = range(4)  # which of two centres a source row is 
 def _prepare(one, two, negative, dim, lr, offset, rate):
     """Where the rows of two centres and of their negatives begin, and the rates of each kind of source row.
 
-    The centres are -1 where there is none; the places that are left over are of a row that is there.
+    `two` is -1 where there is no second centre; the places that are left over are of the first.
     """
-    offset[:] = max(one, two) * dim
-    rate[:] = np.float32(0.0)
-    for place in range(2 + len(negative)):
-        node = (one if place == 0 else two) if place < 2 else np.int64(negative[place - 2])
-        i = place // TILE * CELLS + place % TILE
-        if node < 0:
-            continue
+    of_second = lr if two >= 0 else np.float32(0.0)
+    offset[:] = one * dim
+    offset[1] = (two if two >= 0 else one) * dim
+    rate[FIRST, 0] = rate[BOTH, 0] = lr
+    rate[SECOND, 1] = rate[BOTH, 1] = of_second
+    for place in range(2, 2 + len(negative)):
+        node, i = np.int64(negative[place - 2]), place // TILE * CELLS + place % TILE
         offset[place] = node * dim
-        if place != 1 and one >= 0 and (place == 0 or node != one):
-            rate[FIRST, i] = lr
-        if place != 0 and two >= 0 and (place == 1 or node != two):
-            rate[SECOND, i] = lr
+        rate[FIRST, i] = lr if node != one else np.float32(0.0)
+        rate[SECOND, i] = of_second if node != two else np.float32(0.0)
         rate[BOTH, i] = rate[FIRST, i] + rate[SECOND, i]
 
 
