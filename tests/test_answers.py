@@ -207,6 +207,19 @@ def test_items_are_chosen_by_what_they_are(films):
     assert passing(graph, typed, seen=True) == passing(graph, typed, seen="True") == {f"i{i}" for i in range(0, 12, 2)}
 
 
+def test_items_are_chosen_by_lists_and_by_large_numbers(tmp_path):
+    graph, file = log(), tmp_path / "items.parquet"
+    columns = {"genres": [["noir", "drama"], ["drama"], [], None], "size": [2**53, 2**53 + 1, 7, None]}
+    pl.DataFrame({"item": [f"i{i}" for i in range(4)], **columns}).write_parquet(file)
+    attributes, _ = read_attributes(file, graph)
+    assert passing(graph, attributes, genres="drama") == {"i0", "i1"}
+    assert passing(graph, attributes, genres="noir") == {"i0"}
+    assert passing(graph, attributes, size=2**53 + 1) == passing(graph, attributes, size=str(2**53 + 1)) == {"i1"}
+    for wrong in ({"genres": "noirr"}, {"size": None}, {"size": 10**30}, {"size": True}):
+        with pytest.raises(ArgumentError, match=f"a value of {next(iter(wrong))} in items.parquet"):
+            passing(graph, attributes, **wrong)
+
+
 def test_labels_of_a_graph_are_an_attribute(films):
     graph = log()
     one = graph.replace(labels=np.arange(graph.num_nodes) % 3 - 1, label_names=("odd", "even"))
@@ -232,6 +245,8 @@ def test_what_is_asked_wrongly_is_told(films, tmp_path):
         ({"where": {"genre": "comedy", "year": 1990}, "without": ["i0"]}, "lets a target through"),
         ({"only": ["i1", "i77"]}, "known item ids. Got 'i77'"),
         ({"only": "i1"}, "a list of ids"),
+        ({"only": 5}, "a list of ids"),
+        ({"without": None}, "a list of ids"),
     ]
     for fields, said in cases:
         with pytest.raises(ArgumentError, match=said):

@@ -133,6 +133,9 @@ def test_report_to_a_file(place, tmp_path):
     assert result["file"] == str(out) and (tmp_path / "page-loss.png").exists()
     assert "It exists; --overwrite replaces it." in run("report", "friends", "--out", out).error
     done("report", "friends", "--out", out, "--overwrite")
+    out.unlink()
+    error = run("report", "friends", "--out", out).error
+    assert "page-loss.png" in error and "--overwrite replaces it" in error
 
 
 def test_a_report_goes_with_its_run(place):

@@ -223,6 +223,10 @@ def test_item_graph(events):
         gt.read_item_graph(events / "facts.tsv", grown, header=False)
     with pytest.raises(gt.ArgumentError, match="Read the item graph before"):
         gt.read_item_graph(events / "facts.tsv", graph.replace(texts=("",) * graph.num_nodes), header=False)
+    linked, _ = gt.read_social(events / "friends.csv", graph)
+    (events / "clash.tsv").write_text("0\tsocial\tdrama\n")
+    with pytest.raises(gt.ArgumentError, match="named otherwise than the side edges"):
+        gt.read_item_graph(events / "clash.tsv", linked, header=False)
     (events / "far.tsv").write_text("rome\tin\titaly\n")
     with pytest.raises(gt.DataError, match="must be about items of the graph"):
         gt.read_item_graph(events / "far.tsv", graph)

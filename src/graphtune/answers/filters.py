@@ -36,8 +36,10 @@ class Filter:
 
     def __post_init__(self) -> None:
         for name in ("only", "without"):
-            if isinstance(getattr(self, name), str):
-                raise bad(name, "Filter", "a list of ids", getattr(self, name))
+            ids = getattr(self, name)
+            left_out = ids is None and name == "only"
+            if not left_out and (isinstance(ids, str) or not isinstance(ids, Collection)):
+                raise bad(name, "Filter", "a list of ids", ids)
 
 
 def allowed_targets(chosen: Filter, graph: Graph, attributes: Attributes | None) -> np.ndarray | None:

@@ -21,7 +21,8 @@ from graphtune.graph import Graph
 from graphtune.metrics import modularity
 from graphtune.models.base import SIDES, Model
 from graphtune.reporting import read_facts, write_report
-from graphtune.reporting.write import place_of
+from graphtune.reporting.curves import PICTURES
+from graphtune.reporting.write import beside, place_of
 from graphtune.store import open_directory
 from graphtune.vectors import FORMATS, vectors_of, write_vectors
 
@@ -95,6 +96,8 @@ def report(directory: str, out: str | None, overwrite: bool) -> dict[str, Any]:
     """Write a page on a run and its curves; in the directory itself they are made anew each time."""
     facts = read_facts(directory)
     path = place_of(directory, out) if out is None else check_file_target(out, "report", overwrite)
+    for name in PICTURES if out is not None else ():
+        check_file_target(str(beside(path, name)), "report", overwrite)
     with waiting("Drawing the curves"):
         page, *pictures = write_report(facts, path)
     return {

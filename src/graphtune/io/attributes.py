@@ -116,19 +116,34 @@ def _several(values: Any) -> list[Any]:
 
 
 def _equal(series: pl.Series, value: Any) -> np.ndarray:
-    """[m] bool, numbers compared as numbers and all else as text."""
+    """[m] bool, numbers compared as numbers and all else as text; a list holds the value."""
+    if isinstance(series.dtype, pl.List):
+        row = np.arange(len(series))
+        cells = pl.DataFrame({"row": row, "cell": series}).explode("cell")
+        return np.isin(row, cells["row"].to_numpy()[_equal(cells["cell"], value)])
     if series.dtype.is_numeric():
-        try:
-            same = series == float(value)
-        except ValueError:
+        number = _number(value)
+        if number is None or (series.dtype.is_integer() and abs(number) >= 2**63):
             return np.zeros(len(series), dtype=bool)
+        same = series == number
     else:
         text = str(value)
         same = series.cast(pl.String) == (text.lower() if series.dtype == pl.Boolean else text)
     return same.fill_null(False).to_numpy()
 
 
+def _number(value: Any) -> int | float | None:
+    """Whole numbers as such: as a float, a large one would equal its neighbours."""
+    for kind in (int, float):
+        try:
+            return kind(str(value))
+        except ValueError:
+            continue
+    return None
+
+
 def _hint(series: pl.Series, value: Any) -> str:
+    series = series.explode() if isinstance(series.dtype, pl.List) else series
     seen = [str(v) for v in series.drop_nulls().unique(maintain_order=True).head(10_000)]
     near = difflib.get_close_matches(str(value), seen, n=3, cutoff=0.75)
     return f"Did you mean {' or '.join(near)}?" if near else f"Values are {', '.join(seen[:SHOWN])}."

@@ -98,7 +98,7 @@ def read_item_graph(
         strict: raise where anything is dropped.
 
     Raises:
-        ArgumentError: a column is not there, or the graph is of another sort.
+        ArgumentError: a column is not there, the graph is of another sort or has side edges of the name of a relation.
         DataError: the file is missing or damaged, or no triple is about an item of the graph.
     """
     who = "read_item_graph"
@@ -117,7 +117,10 @@ def read_item_graph(
     edges, relation_of = row_of[ends.rows.reshape(2, -1)[:, ~faulty]], names.rows[~faulty]
     grown, side = graph.replace(ids=ids), dict(graph.side or {})
     for number in np.unique(relation_of).tolist():
-        side[str(names.ids[number].as_py())], more = _once(grown, edges[:, relation_of == number])
+        name = str(names.ids[number].as_py())
+        if name in side:
+            raise bad("relation", who, "named otherwise than the side edges that the graph has", name)
+        side[name], more = _once(grown, edges[:, relation_of == number])
         findings += more
     grown = grown.replace(side=side)
     return grown, report_on(path, findings, strict, summary(grown))

@@ -17,8 +17,11 @@ BLUE, RED, GREY = "#1f5fa8", "#b8322a", "#888888"
 ORDERS = 100  # a loss that falls to less than this part is drawn on a logarithmic axis
 
 
+PICTURES = ("loss", "metrics", "learning-rate")
+
+
 def draw(facts: Facts) -> dict[str, bytes]:
-    """The pictures there are data for, by name: "loss", "metrics", "learning-rate"."""
+    """The pictures there are data for, by name, one of PICTURES."""
     drawn = {}
     if facts.history and not facts.is_solved:
         drawn["loss"] = _loss(facts)

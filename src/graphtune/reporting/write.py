@@ -37,11 +37,16 @@ def place_of(directory: str | Path, out: str | Path | None) -> Path:
     return Path(directory) / REPORT / PAGE if out is None else Path(out)
 
 
+def beside(path: Path, name: str) -> Path:
+    """The file of a picture of the page at `path`."""
+    return path.with_name(f"{path.stem}-{name}.png")
+
+
 def write_report(facts: Facts, path: Path) -> list[Path]:
     """Write the page to `path` and the pictures beside it; all of them, the page first."""
     pictures = draw(facts)
     make_directory(path.parent)
-    files = {path.with_name(f"{path.stem}-{name}.png"): picture for name, picture in pictures.items()}
+    files = {beside(path, name): picture for name, picture in pictures.items()}
     for at, picture in files.items():
         commit(at, partial(_write_bytes, content=picture))
     commit_text(path, page(facts, pictures))
