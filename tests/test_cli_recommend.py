@@ -56,7 +56,7 @@ def test_filters(place: Path) -> None:
     assert given("--items", "items.csv", "--where", "kind=odd") == {i for i in free if i % 2 and i < 14}
     both = ("--where", "kind=odd", "--where", "kind=even", "--items", "items.csv")
     assert given(*both) == free - {14}
-    said = done("recommend", "log", "0", "--only", "few.txt", "--items", "items.csv", "--keep-seen").err
+    said = done("recommend", "log", "0", "--only", "few.txt", *both, "--keep-seen").err
     assert "1 of 4 ids are not in the model (first: 400)" in said and "items.csv" in said
 
 
