@@ -67,7 +67,7 @@ def test_swapped_examples_have_a_weight():
 def test_nodes_of_walks_are_swapped():
     rng = np.random.default_rng(0)
     walks = rng.integers(-1, 6, (500, 20)).astype(np.int32)
-    batch = WalkBatch(walks, np.ones_like(walks), np.zeros((500, 20, 2), np.int32))
+    batch = WalkBatch(walks, np.ones((500, 10), np.int32), np.zeros((500, 10, 2, 2), np.int32))
     new = swap_similar(batch, NEAREST, 0.3, 1.0, np.random.default_rng(1))
     assert new.walks.dtype == np.int32 and new.reach is batch.reach
     assert (new.walks[walks == -1] == -1).all() and (new.walks[walks == 2] == 2).all()

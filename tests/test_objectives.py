@@ -85,13 +85,13 @@ def test_skip_gram():
     z, c = model.embeddings().double().numpy(), model.scorer.weight.detach().double().numpy()
     batch = WalkBatch(
         walks=np.array([[2, 5, 2]], dtype=np.int32),
-        reach=np.array([[1, 1, 2]], dtype=np.int32),
-        negative=np.array([[[1, 2], [5, 0], [7, 7]]], dtype=np.int32),
+        reach=np.array([[1, 2]], dtype=np.int32),
+        negative=np.array([[[[5, 2], [0, 0]], [[7, 7], [0, 0]]]], dtype=np.int32),
     )
     found, factors, _ = SkipGram()(model, batch)
     naive = [  # (node, centre, noise without the centre)
         softplus(-z[x] @ c[centre]) + sum(softplus(z[x] @ c[n]) for n in noise)
-        for x, centre, noise in [(5, 2, [1]), (2, 5, [0]), (2, 5, [0]), (2, 2, [7, 7]), (5, 2, [7, 7])]
+        for x, centre, noise in [(5, 2, [5]), (2, 5, [2]), (2, 5, [2]), (2, 2, [7, 7]), (5, 2, [7, 7])]
     ]
     np.testing.assert_allclose(found.detach().numpy(), naive, rtol=1e-5)
     np.testing.assert_allclose(factors[0].detach().numpy(), z[[5, 2, 2, 2, 5]], rtol=1e-6)
@@ -309,8 +309,8 @@ def test_fused_step_equals_autograd(recipe, objective):
     twin = model.copy()
     if isinstance(objective, SkipGram):
         walks = np.arange(12, dtype=np.int32).reshape(2, 6)
-        noise = np.random.default_rng(0).integers(0, 12, (2, 6, 2)).astype(np.int32)
-        batch = WalkBatch(walks, np.full_like(walks, 2), noise)
+        noise = np.random.default_rng(0).integers(0, 12, (2, 3, 2, 2)).astype(np.int32)
+        batch = WalkBatch(walks, np.full((2, 3), 2, np.int32), noise)
     else:
         batch = batch_of([0, 1, 2, 2], [3, 4, 5, 1], [[6, 7], [8, 9], [10, 11], [1, 6]])
     fused = make_step(model, objective, PLAIN)

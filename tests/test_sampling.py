@@ -188,7 +188,7 @@ def test_walks_start_at_every_node_that_can_be_left():
     sampler = WalkSampler(star(), walks_per_node=3, walk_length=4, window=2, negatives=2, batch_size=3)
     walks, reach, negative = walk_epoch(sampler)
     assert np.bincount(walks[:, 0], minlength=5).tolist() == [3, 3, 3, 3, 0]
-    assert walks.shape == reach.shape == (12, 4) and negative.shape == (12, 4, 2)
+    assert walks.shape == (12, 4) and reach.shape == (12, 2) and negative.shape == (12, 2, 2, 2)
     assert ((reach >= 1) & (reach <= 2)).all()
     assert 4 not in negative, "a node without edges is no noise"
 
