@@ -134,6 +134,19 @@ class Lanes:
         return self.builder.bitcast(self.builder.gep(row, [d]), cells.as_pointer()), cells
 
 
+def along(builder, dim, body):
+    """`body(lanes, d)` for each vector of a row of `dim` numbers."""
+    whole = builder.and_(dim, INT(-WIDTH))
+    with cgutils.for_range_slice(builder, INT(0), whole, INT(WIDTH)) as (d, _):
+        body(Lanes(builder), d)
+    rest = builder.sub(dim, whole)
+    with builder.if_then(builder.icmp_signed(">", rest, INT(0)), likely=False):
+        count = builder.insert_element(ir.Constant(ir.VectorType(INT, WIDTH), [0] * WIDTH), rest, I32(0))
+        lane = ir.Constant(ir.VectorType(INT, WIDTH), list(range(WIDTH)))
+        mask = builder.icmp_signed("<", lane, shuffle(builder, count, count, [0] * WIDTH))
+        body(Lanes(builder, mask), whole)
+
+
 def bytes_of(row):
     return 4 if row.type.pointee == FLOAT else 2
 

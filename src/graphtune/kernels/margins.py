@@ -19,13 +19,11 @@ from graphtune.kernels.lanes import (
     CELL_VECTOR,
     CELLS,
     FLOATS,
-    I32,
     INT,
     WIDTH,
-    Lanes,
+    along,
     constant,
     fma,
-    shuffle,
     sigmoid_of_cells,
     spread,
     totals,
@@ -46,18 +44,6 @@ class _Rows:
     def array(self, i):
         return self.context.make_array(self.kinds[i])(self.context, self.builder, self.arguments[i])
 
-    def along(self, body):
-        """`body(lanes, d)` for each vector of a row."""
-        builder, whole = self.builder, self.builder.and_(self.dim, INT(-WIDTH))
-        with cgutils.for_range_slice(builder, INT(0), whole, INT(WIDTH)) as (d, _):
-            body(Lanes(builder), d)
-        rest = builder.sub(self.dim, whole)
-        with builder.if_then(builder.icmp_signed(">", rest, INT(0)), likely=False):
-            count = builder.insert_element(ir.Constant(ir.VectorType(INT, WIDTH), [0] * WIDTH), rest, I32(0))
-            lane = ir.Constant(ir.VectorType(INT, WIDTH), list(range(WIDTH)))
-            mask = builder.icmp_signed("<", lane, shuffle(builder, count, count, [0] * WIDTH))
-            body(Lanes(builder, mask), whole)
-
 
 @intrinsic
 def vector_gap(typing, source, target, user, positive, negative, place, sums):
@@ -71,7 +57,7 @@ def vector_gap(typing, source, target, user, positive, negative, place, sums):
             x, y, z = (lanes.load(row, d) for row in step.rows)
             builder.store(fma(builder, x, builder.fsub(y, z), builder.load(total)), total)
 
-        step.along(add)
+        along(step.builder, step.dim, add)
         at = builder.gep(step.array(6).data, [builder.mul(arguments[5], INT(WIDTH))])
         builder.store(builder.load(total), builder.bitcast(at, FLOATS.as_pointer()), align=4)
         return context.get_dummy_value()
@@ -115,7 +101,7 @@ def vector_step(typing, source, target, user, positive, negative, pull, decay):
             for value, row in zip(moved, step.rows):
                 lanes.store(value, row, d, value)
 
-        step.along(move)
+        along(step.builder, step.dim, move)
         return context.get_dummy_value()
 
     return types.void(source, target, user, positive, negative, pull, decay), emit

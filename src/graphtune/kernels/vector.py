@@ -30,14 +30,12 @@ from graphtune.kernels.lanes import (
     I32,
     INT,
     LIMIT,
-    WIDTH,
-    Lanes,
+    along,
     bytes_of,
     constant,
     fma,
     function,
     narrowed,
-    shuffle,
     sigmoid_of_cells,
     spread,
     totals,
@@ -78,18 +76,6 @@ class _Pass:
         with cgutils.for_range_slice(self.builder, INT(0), self.tiles, INT(1)) as (tile, _):
             body(tile)
 
-    def along(self, body):
-        """`body(lanes, d)` for each vector of a row."""
-        builder, whole = self.builder, self.builder.and_(self.dim, INT(-WIDTH))
-        with cgutils.for_range_slice(builder, INT(0), whole, INT(WIDTH)) as (d, _):
-            body(Lanes(builder), d)
-        rest = builder.sub(self.dim, whole)
-        with builder.if_then(builder.icmp_signed(">", rest, INT(0)), likely=False):
-            count = builder.insert_element(ir.Constant(ir.VectorType(INT, WIDTH), [0] * WIDTH), rest, I32(0))
-            lane = ir.Constant(ir.VectorType(INT, WIDTH), list(range(WIDTH)))
-            mask = builder.icmp_signed("<", lane, shuffle(builder, count, count, [0] * WIDTH))
-            body(Lanes(builder, mask), whole)
-
 
 @intrinsic
 def vector_pulls(typing, source, target, first, second, offset, tiles, label, rate, one, two, out):
@@ -117,7 +103,7 @@ def _emit_pulls(step, tile):
             for number, parts in zip(x, sums):
                 builder.store(fma(builder, number, y, builder.load(parts[i])), parts[i])
 
-    step.along(add)
+    along(step.builder, step.dim, add)
     (label, _), (rate, _), (out, _) = (step.array(i) for i in (6, 7, 10))
     wanted = builder.load(_vector_at(builder, step.cells(label, INT(0), tile)), align=4)
     for s, parts in enumerate(sums):
@@ -168,7 +154,7 @@ def _emit_update(step, tile, moves):
         for s, place in enumerate(moves or step.sources):
             lanes.store(sums[s] if moves else builder.fadd(lanes.load(place, d), sums[s]), place, d, sums[s])
 
-    step.along(add)
+    along(step.builder, step.dim, add)
 
 
 def _emit_moves(step, moves):
@@ -180,7 +166,7 @@ def _emit_moves(step, moves):
             lanes.store(step.builder.fadd(lanes.load(row, d), gathered), row, d, gathered)
             lanes.store(constant(FLOATS, 0.0), move, d, gathered)
 
-    step.along(add)
+    along(step.builder, step.dim, add)
 
 
 @intrinsic
