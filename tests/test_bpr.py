@@ -13,7 +13,7 @@ from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.kernels.bpr import TRIPLETS_A_BLOCK, train_triplets
+from graphtune.kernels.bpr import LEAST_TRIPLETS, train_triplets
 from graphtune.kernels.lanes import CELLS, WIDTH
 from graphtune.kernels.margins import plain_gap, plain_pulls, plain_step, vector_gap, vector_pulls, vector_step
 from graphtune.kernels.negatives import unknown_targets
@@ -114,7 +114,7 @@ def _called(gap, weigh, step):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_pass_over_several_blocks_meets_every_triplet_once(threads):
-    n = 2 * TRIPLETS_A_BLOCK + 33
+    n = 8 * LEAST_TRIPLETS + 33
     source, target = np.zeros((n, 2), np.float32), np.zeros((2 * n, 2), np.float32)
     target[:n] = 1.0
     user = np.arange(n)

@@ -19,7 +19,7 @@ from graphtune.kernels.distance import euclid, modulus, modulus_gradient, taxica
 from graphtune.kernels.negatives import unknown_targets
 from graphtune.kernels.random import advance, stream, uniform
 from graphtune.kernels.secondorder import HUB, second_order_edges
-from graphtune.kernels.skipgram import MEASURED, PAIRS_A_BLOCK, train_edges, train_walks
+from graphtune.kernels.skipgram import LEAST_PAIRS, MEASURED, train_edges, train_walks
 from graphtune.kernels.vector import CELLS, TILE, plain_pulls, plain_update
 from graphtune.kernels.vector import sigmoid as fast_sigmoid
 from graphtune.kernels.walks import random_walks, windows
@@ -69,10 +69,11 @@ def test_streams_are_uniform_and_distinct():
 @pytest.mark.parametrize("weight", [[1.0], [1, 1, 1, 1], [0.1, 5, 0, 2.4, 1e-6, 3], np.arange(1, 30) ** 1.5])
 def test_alias_table_holds_the_exact_distribution(weight):
     weight = np.asarray(weight, dtype=float)
-    alias = Alias(weight)
-    chance = alias.accept.astype(float) / len(weight)
-    np.add.at(chance, alias.other, (1 - alias.accept) / len(weight))
-    np.testing.assert_allclose(chance, weight / weight.sum(), atol=1e-7)
+    table = Alias(weight).table
+    kept, other = (table >> np.uint64(32)) / 2**32, table & np.uint64(2**32 - 1)
+    chance = kept / len(weight)
+    np.add.at(chance, other, (1 - kept) / len(weight))
+    np.testing.assert_allclose(chance, weight / weight.sum(), atol=1e-9)
 
 
 def test_alias_draws():
@@ -85,10 +86,9 @@ def test_alias_draws():
 
 def test_alias_rows_are_independent_tables():
     indptr = np.array([0, 3, 3, 5])
-    accept, other = alias_rows(indptr, np.array([1.0, 2.0, 5.0, 4.0, 4.0]))
+    table = alias_rows(indptr, np.array([1.0, 2.0, 5.0, 4.0, 4.0]))
     for begin, end, weight in ((0, 3, [1, 2, 5]), (3, 5, [4, 4])):
-        single = Alias(np.array(weight))
-        assert np.array_equal(accept[begin:end], single.accept) and np.array_equal(other[begin:end], single.other)
+        assert np.array_equal(table[begin:end], Alias(np.array(weight)).table)
 
 
 @pytest.mark.parametrize("weight", [[], [0.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf], [[1.0]]])
@@ -214,23 +214,23 @@ def test_walks_with_restarts_have_their_chance(weight, p, q, directed, restart):
 def test_windows_draw_reach_and_noise():
     walks = np.tile(np.array([[0, 1, 2, -1, -1]], dtype=np.int32), (5000, 1))
     noise = Alias(np.array([1.0, 2.0, 0.0, 5.0]))
-    reach, negative = windows(walks, 3, 2, (noise.accept, noise.other), seed=1)
+    reach, negative = windows(walks, 3, 2, noise.table, seed=1)
     assert reach.shape == (5000, 3) and negative.shape == (5000, 3, 2, 2)
     assert (reach[:, 2] == 0).all(), "no window around positions without a node"
     assert chisquare(np.bincount(reach[:, :2].ravel(), minlength=4)[1:]).pvalue > LEAST_P
     drawn = np.bincount(negative[:, :2].ravel(), minlength=4)
     assert drawn[2] == 0
     assert chisquare(drawn[[0, 1, 3]], drawn.sum() * np.array([1, 2, 5]) / 8).pvalue > LEAST_P
-    again = windows(walks, 3, 2, (noise.accept, noise.other), seed=1)
+    again = windows(walks, 3, 2, noise.table, seed=1)
     assert np.array_equal(again[0], reach) and np.array_equal(again[1], negative)
-    rest = windows(walks[100:], 3, 2, (noise.accept, noise.other), seed=1, first_walk=100)
+    rest = windows(walks[100:], 3, 2, noise.table, seed=1, first_walk=100)
     assert np.array_equal(rest[0], reach[100:])
 
 
 def test_windows_drop_frequent_nodes():
     walks = np.tile(np.array([[0, 1]], dtype=np.int32), (4000, 1))
     noise = Alias(np.ones(2))
-    windows(walks, 2, 1, (noise.accept, noise.other), keep=np.array([0.25, 1.0]))
+    windows(walks, 2, 1, noise.table, keep=np.array([0.25, 1.0]))
     kept = (walks[:, 0] == 0).sum()
     assert chisquare([kept, 4000 - kept], [1000, 3000]).pvalue > LEAST_P
     whole, alone = walks[walks[:, 0] == 0], walks[walks[:, 0] == 1]
@@ -434,7 +434,7 @@ def test_edge_pass_follows_the_slow_loop(order, together):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_edge_pass_over_several_blocks(threads):
     """The blocks that threads work on must cover every edge once."""
-    n = 2 * 2 * PAIRS_A_BLOCK + 33
+    n = 2 * 8 * LEAST_PAIRS + 33
     head, tail = np.arange(n), np.arange(n)
     source, target = np.zeros((n, 2), np.float32), np.ones((n, 2), np.float32)
     train_edges(source, target, head, tail, np.empty((-(-n // 2), 0), np.int64), 0.5, threads)

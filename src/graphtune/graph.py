@@ -33,13 +33,13 @@ class CSR:
         indptr: [N + 1] int64.
         indices: [M] the neighbours, int32 where N fits; M is E, or 2E (less self-loops) where both directions are read.
         weight: [M] float32, or None where the graph has none.
-        alias: (accept, other), each [M], the alias tables of the weights in each row, where they lie on disk.
+        alias: [M] the alias tables of the weights in each row, where they lie on disk.
     """
 
     indptr: np.ndarray
     indices: np.ndarray
     weight: np.ndarray | None
-    alias: tuple[np.ndarray, np.ndarray] | None = None
+    alias: np.ndarray | None = None
 
     @property
     def degree(self) -> np.ndarray:

@@ -20,7 +20,7 @@ from graphtune.disk.arrays import ArrayFile, mapped, staged, verified
 from graphtune.graph import CSR
 from graphtune.kernels.memory import blocks
 
-FORMAT = 1
+FORMAT = 2
 RECORD = "lists.json"
 PLAIN_BYTES, WEIGHTED_BYTES = 4, 24  # of an entry in a pass: neighbour; neighbour, weight, alias table and its making
 
@@ -53,8 +53,7 @@ class ListsOnDisk:
         found = {name: mapped(path / f"{name}.npy") for name in ("indptr", "indices")}
         if not (self.directory / "weight.npy").exists():
             return CSR(found["indptr"], found["indices"], None)
-        weight, accept, other = (mapped(path / f"{name}.npy") for name in ("weight", "accept", "other"))
-        return CSR(found["indptr"], found["indices"], weight, (accept, other))
+        return CSR(**found, **{name: mapped(path / f"{name}.npy") for name in ("weight", "alias")})
 
     def _build(self, path: Path, direction: str) -> None:
         edges = mapped(self.directory / "edges.npy")
@@ -67,7 +66,7 @@ class ListsOnDisk:
         with staged(path, {"format": FORMAT}, RECORD) as staging, ExitStack() as stack:
             dtypes = {"indices": index}
             if has_weight:
-                dtypes |= {"weight": np.dtype("f4"), "accept": np.dtype("f4"), "other": np.dtype("i4")}
+                dtypes |= {"weight": np.dtype("f4"), "alias": np.dtype("u8")}
             files = {
                 name: stack.enter_context(ArrayFile(staging / f"{name}.npy", dtype, int(indptr[-1])))
                 for name, dtype in dtypes.items()
@@ -126,5 +125,4 @@ def _one_pass(
     sort_rows(own, indices, values)
     if not len(weight):
         return {"indices": indices}
-    accept, other = alias_rows(own, values)
-    return {"indices": indices, "weight": values, "accept": accept, "other": other}
+    return {"indices": indices, "weight": values, "alias": alias_rows(own, values)}

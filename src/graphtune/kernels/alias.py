@@ -1,14 +1,27 @@
-"""Walker's alias method (Vose, 1991): draws from a discrete distribution in constant time."""
+"""Walker's alias method (Vose, 1991): draws from a discrete distribution in constant time.
+
+An entry of a table is one number of 64 bits, so that a draw reads memory at one place: above stands how many of 2^32
+heights keep the cell, below the cell that has the others.
+"""
 
 import numpy as np
 from numba import njit
 
 from graphtune.kernels.parallel import in_blocks
-from graphtune.kernels.random import advance, stream, uniform
+from graphtune.kernels.random import advance, mix, stream
+
+HEIGHTS = 2.0**32
+_HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @njit(cache=True, nogil=True)
-def _fill(weight, begin, end, accept, other):
+def _entry(accept, other):
+    kept = np.uint64(min(accept * HEIGHTS, HEIGHTS - 1))
+    return kept << _HALF | np.uint64(other)
+
+
+@njit(cache=True, nogil=True)
+def _fill(weight, begin, end, table):
     n = end - begin
     total = 0.0
     for i in range(begin, end):
@@ -29,57 +42,60 @@ def _fill(weight, begin, end, accept, other):
         num_small -= 1
         s = small[num_small]
         g = large[num_large - 1]
-        accept[begin + s] = scaled[s]
-        other[begin + s] = g
+        table[begin + s] = _entry(scaled[s], g)
         scaled[g] -= 1.0 - scaled[s]
         if scaled[g] < 1.0:
             num_large -= 1
             small[num_small] = g
             num_small += 1
     for i in range(num_large):
-        accept[begin + large[i]] = 1.0
-        other[begin + large[i]] = large[i]
+        table[begin + large[i]] = _entry(1.0, large[i])
     for i in range(num_small):
-        accept[begin + small[i]] = 1.0
-        other[begin + small[i]] = small[i]
+        table[begin + small[i]] = _entry(1.0, small[i])
 
 
 @njit(cache=True, nogil=True)
-def _fill_rows(begin, end, indptr, weight, accept, other):
+def _fill_rows(begin, end, indptr, weight, table):
     for row in range(begin, end):
         if indptr[row + 1] > indptr[row]:
-            _fill(weight, indptr[row], indptr[row + 1], accept, other)
+            _fill(weight, indptr[row], indptr[row + 1], table)
 
 
 @njit(cache=True, nogil=True)
-def draw(accept, other, state):
-    """A cell of an alias table by one number: its whole part picks a cell, its fraction keeps or leaves it."""
-    x = uniform(state) * len(accept)
-    cell = int(x)
-    return cell if x - cell < accept[cell] else np.int64(other[cell])
+def kept_or_other(entry, cell, height):
+    """`cell` where its entry keeps it at this height, in 0..2^32 - 1; else the entry's other cell."""
+    return np.int64(cell) if np.uint64(height) < entry >> _HALF else np.int64(entry & _LOW)
 
 
 @njit(cache=True, nogil=True)
-def _draw(begin, end, accept, other, seed, out):
+def draw(table, state):
+    """A cell by one number: as a share of the table its whole part picks a cell, its fraction is the height."""
+    number, size = mix(state), np.uint64(len(table))
+    place = (number >> _HALF) * size + ((number & _LOW) * size >> _HALF)
+    cell = place >> _HALF
+    return kept_or_other(table[cell], cell, place & _LOW)
+
+
+@njit(cache=True, nogil=True)
+def _draw(begin, end, table, seed, out):
     for i in range(begin, end):
-        out[i] = draw(accept, other, advance(stream(seed, i)))
+        out[i] = draw(table, advance(stream(seed, i)))
 
 
-def alias_rows(indptr: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An alias table for each CSR row.
+def alias_rows(indptr: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """An alias table for each CSR row of fewer than 2^32 entries.
 
     Args:
         indptr: [R + 1] row bounds.
         weight: [M] positive weights.
 
     Returns:
-        accept [M] float32, the chance to keep a cell, and other [M] int32, the cell (within its row) otherwise.
+        [M] uint64; cells count from the start of their row.
     """
-    accept = np.empty(len(weight), dtype=np.float32)
-    other = np.empty(len(weight), dtype=np.int32)
-    arguments = indptr.astype(np.int64), weight.astype(np.float64), accept, other
+    table = np.empty(len(weight), dtype=np.uint64)
+    arguments = indptr.astype(np.int64), weight.astype(np.float64), table
     in_blocks(_fill_rows, len(indptr) - 1, *arguments, block=1 << 16)
-    return accept, other
+    return table
 
 
 class Alias:
@@ -93,10 +109,10 @@ class Alias:
         weight = np.asarray(weight, dtype=np.float64)
         if weight.ndim != 1 or not (weight >= 0).all() or not 0 < weight.sum() < np.inf:
             raise ValueError("`weight` of Alias must be non-negative and finite with a positive sum.")
-        self.accept, self.other = alias_rows(np.array([0, len(weight)]), weight)
+        self.table = alias_rows(np.array([0, len(weight)]), weight)
 
     def draw(self, n: int, seed: int) -> np.ndarray:
         """[n] int64 positions; the same for a seed whatever the number of threads."""
         out = np.empty(n, dtype=np.int64)
-        in_blocks(_draw, n, self.accept, self.other, np.uint64(seed), out, block=1 << 14)
+        in_blocks(_draw, n, self.table, np.uint64(seed), out, block=1 << 14)
         return out

@@ -19,10 +19,10 @@ from numba import njit
 
 from graphtune.kernels.lanes import CELLS, WIDTH
 from graphtune.kernels.margins import gap, pulls, step
-from graphtune.kernels.parallel import in_blocks
+from graphtune.kernels.parallel import in_shares
 from graphtune.kernels.vector import prefetch
 
-TRIPLETS_A_BLOCK = 4096
+LEAST_TRIPLETS = 1024  # of a call
 LEAST = 1e-6
 
 
@@ -91,5 +91,5 @@ def train_triplets(
         given = source, target, tied, user, positive, negative, rate, np.float32(2 * l2)
         return _triplets(begin, end, *given, place, sums, cells[0], cells[1])
 
-    losses, counts = zip(*in_blocks(some, negative.size, block=TRIPLETS_A_BLOCK, threads=threads))
+    losses, counts = zip(*in_shares(some, negative.size, least=LEAST_TRIPLETS, threads=threads))
     return sum(losses) / max(1, sum(counts))

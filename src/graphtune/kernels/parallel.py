@@ -34,9 +34,31 @@ def in_blocks(
         What the calls gave, in order.
     """
     bounds = [(begin, min(size, begin + block)) for begin in range(0, size, block)]
-    if len(bounds) < 2 or (threads or thread_count()) == 1:
+    return _calls(kernel, bounds, arguments, threads or thread_count())
+
+
+def in_shares(
+    kernel: Callable[..., Any], size: int, *arguments: Any, least: int, threads: int | None = None
+) -> list[Any]:
+    """`in_blocks` with few calls that become smaller, down to `least` entries, so that all threads end together. All
+    begin at a multiple of `least`.
+
+    What a call computes depends on the number of threads: for loops of which that holds anyway (Hogwild).
+    """
+    threads, bounds, begin = threads or thread_count(), [], 0
+    while begin < size:
+        share = size if threads == 1 else max(1, (size - begin) // (2 * threads * least)) * least
+        bounds.append((begin, min(size, begin + share)))
+        begin += share
+    return _calls(kernel, bounds, arguments, threads)
+
+
+def _calls(
+    kernel: Callable[..., Any], bounds: list[tuple[int, int]], arguments: tuple[Any, ...], threads: int
+) -> list[Any]:
+    if len(bounds) < 2 or threads == 1:
         return [kernel(begin, end, *arguments) for begin, end in bounds]
-    return list(_pool(threads or thread_count()).map(lambda b: kernel(*b, *arguments), bounds))
+    return list(_pool(threads).map(lambda b: kernel(*b, *arguments), bounds))
 
 
 @cache

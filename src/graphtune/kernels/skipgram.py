@@ -19,11 +19,10 @@ import math
 import numpy as np
 from numba import njit
 
-from graphtune.kernels.parallel import in_blocks
+from graphtune.kernels.parallel import in_shares
 from graphtune.kernels.vector import CELLS, TILE, prefetch, pulls, update
 
-WALKS_A_BLOCK = 64
-PAIRS_A_BLOCK = 2048
+LEAST_WALKS, LEAST_PAIRS = 8, 512  # of a call: with fewer, calling costs more than waiting for the last one
 MEASURED = 8  # the loss is measured at each eighth pair of centres or of edges: logarithms are slow
 LEAST = 1e-6
 BOTH, FIRST, SECOND, NEITHER = range(4)  # which of two centres a source row is trained on
@@ -216,7 +215,7 @@ def train_walks(
         scratch = offset[0], label, rate[0], pull[0], pull[1], move
         return _walks(begin, end, source, target, walks, reach, negative, np.float32(lr), *scratch)
 
-    return _mean(in_blocks(some, len(walks), block=WALKS_A_BLOCK, threads=threads))
+    return _mean(in_shares(some, len(walks), least=LEAST_WALKS, threads=threads))
 
 
 def train_edges(
@@ -246,7 +245,7 @@ def train_edges(
         scratch = offset[0], label, rate[0], offset[1], rate[1], pull[0], pull[1], move
         return _edges(begin, end, source, target, head, tail, negative, np.float32(lr), *scratch)
 
-    return _mean(in_blocks(some, len(negative), block=PAIRS_A_BLOCK, threads=threads))
+    return _mean(in_shares(some, len(negative), least=LEAST_PAIRS, threads=threads))
 
 
 def _scratch(count: int, dim: int) -> tuple[np.ndarray, ...]:

@@ -50,7 +50,7 @@ def add_at_rows(out, rows, values):
 
 
 @njit(cache=True, nogil=True)
-def _walk_counts(begin, end, indptr, indices, accept, other, walks, window, seed, sizes):
+def _walk_counts(begin, end, indptr, indices, alias, walks, window, seed, sizes):
     """Rows begin..end-1 one behind the other: columns, counts; how many of each go to `sizes`."""
     room = 0
     for node in range(begin, end):
@@ -66,7 +66,7 @@ def _walk_counts(begin, end, indptr, indices, accept, other, walks, window, seed
                 if indptr[at] == indptr[at + 1]:
                     break
                 state = advance(state)
-                at = neighbour(indptr, indices, accept, other, at, uniform(state))
+                at = neighbour(indptr, indices, alias, at, uniform(state))
                 if seen[at] == 0:
                     columns[filled] = at
                     filled += 1
@@ -81,7 +81,7 @@ def _walk_counts(begin, end, indptr, indices, accept, other, walks, window, seed
 def walk_counts(
     indptr: np.ndarray,
     indices: np.ndarray,
-    alias: tuple[np.ndarray, np.ndarray] | None,
+    alias: np.ndarray | None,
     walks: int,
     window: int,
     seed: int,
@@ -90,7 +90,7 @@ def walk_counts(
 
     Args:
         indptr: [N + 1] int64 CSR bounds; indices: [M] neighbours.
-        alias: accept [M] and other [M] from `alias_rows`, or None for equal weights.
+        alias: [M] from `alias_rows`, or None for equal weights.
         walks: per neighbour of a node; walks from node u number `walks` times its neighbours.
         window: steps a walk.
         seed: of all generators; node u uses generator u.
@@ -98,10 +98,10 @@ def walk_counts(
     Returns:
         A CSR matrix of counts: bounds [N + 1] int64, columns int32 (in no order within a row), counts int32.
     """
-    accept, other = alias if alias is not None else (np.empty(0, np.float32), np.empty(0, np.int32))
+    alias = np.empty(0, np.uint64) if alias is None else alias
     sizes = np.zeros(len(indptr) - 1, dtype=np.int64)
     block = max(ROWS_A_BLOCK, len(sizes) // 512)
-    arguments = indptr, indices, accept, other, walks, window, np.uint64(seed), sizes
+    arguments = indptr, indices, alias, walks, window, np.uint64(seed), sizes
     parts = in_blocks(_walk_counts, len(sizes), *arguments, block=block)
     bounds = np.concatenate([[0], np.cumsum(sizes)])
     columns = np.concatenate([np.empty(0, np.int32), *(c for c, _ in parts)])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from graphtune.kernels.alias import draw
+from graphtune.kernels.alias import HEIGHTS, draw, kept_or_other
 from graphtune.kernels.parallel import in_blocks
 from graphtune.kernels.random import advance, stream, uniform
 
@@ -21,13 +21,13 @@ GROUP = 32
 
 
 @njit(cache=True, nogil=True)
-def neighbour(indptr, indices, accept, other, node, number):
+def neighbour(indptr, indices, alias, node, number):
     """A neighbour of `node` drawn by edge weight from one uniform number."""
     begin = indptr[node]
     x = number * (indptr[node + 1] - begin)
     cell = np.int64(x)
-    if len(accept) > 0 and x - cell >= accept[begin + cell]:
-        cell = np.int64(other[begin + cell])
+    if len(alias) > 0:
+        cell = kept_or_other(alias[begin + cell], cell, (x - cell) * HEIGHTS)
     return np.int64(indices[begin + cell])
 
 
@@ -43,7 +43,7 @@ def has_edge(indptr, indices, node, wanted):
 
 
 @njit(cache=True, nogil=True)
-def _first_order(begin, end, indptr, indices, accept, other, starts, seed, first_walk, restart, out):
+def _first_order(begin, end, indptr, indices, alias, starts, seed, first_walk, restart, out):
     length = out.shape[1]
     node, state = np.empty(GROUP, np.int64), np.empty(GROUP, np.uint64)
     for group in range(begin, end, GROUP):
@@ -65,12 +65,12 @@ def _first_order(begin, end, indptr, indices, accept, other, starts, seed, first
                 if indptr[node[i] + 1] == indptr[node[i]]:
                     node[i] = -1
                     continue
-                node[i] = neighbour(indptr, indices, accept, other, node[i], uniform(state[i]))
+                node[i] = neighbour(indptr, indices, alias, node[i], uniform(state[i]))
                 out[group + i, at] = node[i]
 
 
 @njit(cache=True, nogil=True)
-def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p, q, seed, first_walk, restart, out):
+def _second_order(begin, end, indptr, indices, alias, simple, starts, p, q, seed, first_walk, restart, out):
     """Rejection sampling (KnightKing, Yang et al., 2019) of neighbours by weight under a flat lid.
 
     The lid is the highest of 1 and 1/q. A simple graph without weights has one way back, as likely as any neighbour:
@@ -80,7 +80,7 @@ def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p,
     length = out.shape[1]
     back, lid, sure = 1.0 / p, max(1.0, 1.0 / q), min(1.0, 1.0 / q)
     above = max(0.0, back - lid)
-    if not simple or len(accept) > 0:
+    if not simple or len(alias) > 0:
         lid, above = max(lid, back), 0.0
     walk, at = np.empty(GROUP, np.int64), np.empty(GROUP, np.int64)
     node, previous = np.empty(GROUP, np.int64), np.empty(GROUP, np.int64)
@@ -112,12 +112,12 @@ def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p,
             state[i] = advance(state[i])
             number = uniform(state[i])
             if previous[i] < 0:
-                step, taken = neighbour(indptr, indices, accept, other, node[i], number), True
+                step, taken = neighbour(indptr, indices, alias, node[i], number), True
             elif number * (degree * lid + above) < above:
                 step, taken = previous[i], True
             else:
                 number = (number * (degree * lid + above) - above) / (degree * lid)
-                step = neighbour(indptr, indices, accept, other, node[i], min(number, 1.0 - 1e-16))
+                step = neighbour(indptr, indices, alias, node[i], min(number, 1.0 - 1e-16))
                 state[i] = advance(state[i])
                 height = uniform(state[i]) * lid
                 if step == previous[i]:
@@ -139,7 +139,7 @@ def _second_order(begin, end, indptr, indices, accept, other, simple, starts, p,
 def random_walks(
     indptr: np.ndarray,
     indices: np.ndarray,
-    alias: tuple[np.ndarray, np.ndarray] | None,
+    alias: np.ndarray | None,
     starts: np.ndarray,
     length: int,
     p: float = 1.0,
@@ -153,7 +153,7 @@ def random_walks(
 
     Args:
         indptr: [N + 1] int64 CSR bounds; indices: [M] neighbours, ascending in a row.
-        alias: accept [M] and other [M] from `alias_rows`, or None for equal weights.
+        alias: [M] from `alias_rows`, or None for equal weights.
         starts: [W] first nodes.
         length: nodes a walk, L.
         p: return parameter; q: in-out parameter. Both positive.
@@ -165,20 +165,20 @@ def random_walks(
     Returns:
         [W, L] int32 nodes, -1 after a dead end.
     """
-    accept, other = alias if alias is not None else (np.empty(0, np.float32), np.empty(0, np.int32))
+    alias = np.empty(0, np.uint64) if alias is None else alias
     out = np.full((len(starts), length), -1, dtype=np.int32)
     starts, key, first = starts.astype(np.int64), np.uint64(seed), np.int64(first_walk)
     if p == 1.0 and q == 1.0:
-        arguments = indptr, indices, accept, other, starts, key, first, float(restart), out
+        arguments = indptr, indices, alias, starts, key, first, float(restart), out
         in_blocks(_first_order, len(starts), *arguments, block=WALKS_A_BLOCK)
     else:
-        second = indptr, indices, accept, other, simple, starts, float(p), float(q), key, first, float(restart), out
+        second = indptr, indices, alias, simple, starts, float(p), float(q), key, first, float(restart), out
         in_blocks(_second_order, len(starts), *second, block=WALKS_A_BLOCK)
     return out
 
 
 @njit(cache=True, nogil=True)
-def _windows(begin, end, walks, keep, window, accept, other, seed, first_walk, reach, negative):
+def _windows(begin, end, walks, keep, window, noise, seed, first_walk, reach, negative):
     for w in range(begin, end):
         state = stream(seed, first_walk + w)
         kept = 0
@@ -192,13 +192,13 @@ def _windows(begin, end, walks, keep, window, accept, other, seed, first_walk, r
                 if uniform(state) >= keep[node]:
                     continue
             walks[w, kept] = node
-            if kept % 2 == 0:
+            if kept & 1 == 0:
                 state = advance(state)
-                reach[w, kept // 2] = 1 + int(uniform(state) * window)
-                for half in range(2):
-                    for k in range(negative.shape[3]):
-                        state = advance(state)
-                        negative[w, kept // 2, half, k] = draw(accept, other, state)
+                reach[w, kept >> 1] = 1 + int(uniform(state) * window)
+                drawn = negative[w, kept >> 1]
+                for i in range(len(drawn)):
+                    state = advance(state)
+                    drawn[i] = draw(noise, state)
             kept += 1
 
 
@@ -206,7 +206,7 @@ def windows(
     walks: np.ndarray,
     window: int,
     negatives: int,
-    noise: tuple[np.ndarray, np.ndarray],
+    noise: np.ndarray,
     keep: np.ndarray | None = None,
     seed: int = 0,
     first_walk: int = 0,
@@ -217,18 +217,18 @@ def windows(
         walks: [W, L] int32; what subsampling leaves moves together in place, followed by -1.
         window: the largest reach; one in 1..window is drawn for two centres in a row.
         negatives: K, shared by about half of the pairs of two centres in a row.
-        noise: alias table (accept, other) [N] of the noise distribution.
+        noise: [N] alias table of the noise distribution.
         keep: [N] chance that an occurrence of a node stays, or None for all.
 
     Returns:
         reach [W, G] int32 and negative [W, G, 2, K] int32, G = ceil(L / 2).
     """
     reach = np.zeros((len(walks), -(-walks.shape[1] // 2)), dtype=np.int32)
-    negative = np.zeros((*reach.shape, 2, negatives), dtype=np.int32)
+    negative = np.zeros((*reach.shape, 2 * negatives), dtype=np.int32)
     kept = np.empty(0, dtype=np.float32) if keep is None else keep.astype(np.float32)
-    arguments = walks, kept, window, *noise, np.uint64(seed), np.int64(first_walk), reach, negative
+    arguments = walks, kept, window, noise, np.uint64(seed), np.int64(first_walk), reach, negative
     in_blocks(_windows, len(walks), *arguments, block=WALKS_A_BLOCK)
-    return reach, negative
+    return reach, negative.reshape(*reach.shape, 2, negatives)
 
 
 @njit(cache=True, nogil=True)

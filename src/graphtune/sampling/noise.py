@@ -27,8 +27,8 @@ def flattened(frequency: np.ndarray) -> np.ndarray:
     return weights if weights.sum() > 0 else np.ones(len(weights))
 
 
-def weight_tables(csr: CSR) -> tuple[np.ndarray, np.ndarray] | None:
-    """(accept, other), each [M]: the alias tables of the rows, from disk where they lie there; None unweighted."""
+def weight_tables(csr: CSR) -> np.ndarray | None:
+    """[M] the alias tables of the rows, from disk where they lie there; None unweighted."""
     if csr.weight is None or csr.alias is not None:
         return csr.alias
     return alias_rows(csr.indptr, csr.weight)

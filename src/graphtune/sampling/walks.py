@@ -62,8 +62,8 @@ class WalkSampler:
             for begin in range(done, len(order), self.batch_size):
                 walk = run * self.graph.num_nodes + begin
                 walks = self._walks(order[begin : begin + self.batch_size], self.seed, walk)
-                noise = (self._noise.accept, self._noise.other)
-                reach, negative = windows(walks, self.window, self.negatives, noise, self._keep, self.seed + 1, walk)
+                choices = self.window, self.negatives, self._noise.table, self._keep, self.seed + 1, walk
+                reach, negative = windows(walks, *choices)
                 yield WalkBatch(walks, reach, negative)
 
     def _walks(self, starts: np.ndarray, seed: int, first: int) -> np.ndarray:
@@ -98,7 +98,7 @@ class WalkSampler:
         return not self.graph.directed and not has_parallel(csr.indptr, csr.indices)
 
     @cached_property
-    def _alias(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def _alias(self) -> np.ndarray | None:
         return weight_tables(self.graph.adjacency("out"))
 
     @cached_property
