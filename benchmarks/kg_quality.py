@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -82,33 +82,50 @@ def setting(data: str, model: str, changes: Options) -> tuple[Any, gt.TrainConfi
     return recipe, replace(recipe.training(), **of_training)
 
 
-def train(split: gt.Split, data: str, model: str, changes: Options, quiet: bool) -> tuple[gt.Model, float, float]:
-    """The model of the best epoch, its validation MRR, and CPU-seconds."""
+class Trained(NamedTuple):
+    """The model of the best epoch, the validation MRR of each epoch that was judged, and CPU-seconds."""
+
+    model: gt.Model
+    curve: dict[int, float]
+    cpu_s: float
+
+    @property
+    def valid(self) -> float:
+        return max(self.curve.values())
+
+
+def train(split: gt.Split, data: str, model: str, changes: Options, quiet: bool) -> Trained:
     recipe, config = setting(data, model, changes)
     begin = time.process_time()
     result = gt.pretrain(recipe, split, config, run=gt.Run(quiet=quiet))
     took = time.process_time() - begin
-    return result.model, max(row["mrr"] for row in result.history if "mrr" in row), took
+    return Trained(result.model, {row["epoch"]: row["mrr"] for row in result.history if "mrr" in row}, took)
 
 
-def best_of(tried: dict[str, list[Any]], split: gt.Split, data: str, model: str, fixed: Options) -> Options:
-    """The combination with the best validation MRR."""
-    found = []
-    for values in product(*tried.values()):
+def best_of(
+    tried: dict[str, list[Any]], split: gt.Split, data: str, model: str, fixed: Options
+) -> tuple[Options, Trained | None]:
+    """The combination with the best validation MRR, and what was trained with seed 0."""
+    best: tuple[Options, Trained | None] = {}, None
+    for values in product(*tried.values()) if tried else ():
         changes = dict(zip(tried, values))
-        _, valid, took = train(split, data, model, {**fixed, **changes, "seed": 0}, quiet=True)
-        print(f"{data} {model} {changes}: validation MRR {valid:.4f}, {took:.0f} CPU-seconds", flush=True)
-        found.append((valid, changes))
-    return max(found, key=lambda one: one[0])[1]
+        found = train(split, data, model, {**fixed, **changes, "seed": 0}, quiet=True)
+        print(f"{data} {model} {changes}: validation MRR {found.curve}, {found.cpu_s:.0f} CPU-seconds", flush=True)
+        if best[1] is None or found.valid > best[1].valid:
+            best = changes, found
+    return best
 
 
-def scores_of(split: gt.Split, data: str, model: str, changes: Options, seeds: int, quiet: bool) -> Scores:
+def scores_of(
+    split: gt.Split, data: str, model: str, changes: Options, first: Trained | None, seeds: int, quiet: bool
+) -> Scores:
+    """Of each seed; `first` is what was trained with seed 0 before."""
     found: Scores = {"mrr": [], "hits_10": [], "cpu_s": [], "valid_mrr": []}
     for seed in range(seeds):
-        trained, valid, took = train(split, data, model, {**changes, "seed": seed}, quiet)
-        test = gt.TripleCompletion(split).evaluate(trained)
+        trained = first if first and seed == 0 else train(split, data, model, {**changes, "seed": seed}, quiet)
+        test = gt.TripleCompletion(split).evaluate(trained.model)
         print(test, flush=True)
-        for key, value in zip(found, (test["mrr"], test["hits_10"], took, valid)):
+        for key, value in zip(found, (test["mrr"], test["hits_10"], trained.cpu_s, trained.valid)):
             found[key].append(value)
     return found
 
@@ -138,9 +155,9 @@ def main() -> None:
     figures: dict[str, float] = {}
     details: dict[str, Any] = {}
     for model in args.models:
-        chosen = best_of(tried, split, args.data, model, fixed) if (tried := read_tried(args.tried, model)) else {}
+        chosen, first = best_of(read_tried(args.tried, model), split, args.data, model, fixed)
         seeds = 1 if args.quick else args.seeds
-        scores = scores_of(split, args.data, model, {**fixed, **chosen}, seeds, args.quick)
+        scores = scores_of(split, args.data, model, {**fixed, **chosen}, first, seeds, args.quick)
         published = PUBLISHED.get((args.data, model), {})
         print(f"{args.data} {model}: MRR {mean_and_spread(scores['mrr'])}, published {published or 'none'}", flush=True)
         recipe, config = setting(args.data, model, {**fixed, **chosen})

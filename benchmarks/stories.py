@@ -49,7 +49,7 @@ class Story:
     """A model, a task and a graph. All fields are plain data, so that two stories of one text are one story.
 
     Attributes:
-        data: a name that `load_dataset` knows.
+        data: a name that `load_dataset` knows; "name/time" and "name/last" are its events split by time.
         task: a name in `TASKS`, or "shared" for classes and links together.
         recipe: the model.
         ratios: of a random split, drawn anew for each seed; the published split where None.
@@ -106,6 +106,8 @@ STORIES = {
         LINKS | {"batch_size": 4096, "epochs": 25, "start": "random"},
     ),
     "lastfm-bprmf": Story("lastfm", "items", gt.BPRMF(dim=32), None, ITEMS),
+    "movielens-last-bprmf": Story("movielens-100k/last", "items", gt.BPRMF(dim=32), None, ITEMS),
+    "movielens-time-bprmf": Story("movielens-100k/time", "items", gt.BPRMF(dim=32), None, ITEMS),
     "lastfm-lightgcn": Story("lastfm", "items", gt.LightGCN(dim=32, layers=2), None, ITEMS),
     "umls-complex": Story("umls", "triples", gt.ComplEx(dim=64), None, TRIPLES | {"batch_size": 1024}),
     "kinship-complex": Story("kinship", "triples", gt.ComplEx(dim=64), None, TRIPLES | {"batch_size": 1024}),
@@ -170,7 +172,10 @@ def sorted_out(changes: Changes) -> tuple[dict[str, dict[str, Any]], dict[str, A
 
 @lru_cache(maxsize=4)
 def split_of(data: str, by_node: bool, ratios: tuple[float, float, float] | None, seed: int) -> gt.Split:
-    """The published split, or a random one."""
+    """The split by time that the name asks for, the published one, or a random one."""
+    data, _, by = data.partition("/")
+    if by:
+        return gt.split_interactions(gt.load_dataset(data).graph, by)
     if ratios is None:
         return gt.load_dataset(data).split
     graph = gt.from_networkx(networkx.les_miserables_graph()) if data == NOVEL else gt.load_dataset(data).graph

@@ -116,6 +116,11 @@ TECHNIQUES = {
     "weight_degree": Technique(
         "samples", (*LINKS, "lastfm-bprmf"), each("task.weight_power", 0.25, 0.5, **{"task.sample_weight": "degree"})
     ),
+    "weight_recency": Technique(
+        "samples",
+        ("movielens-last-bprmf", "movielens-time-bprmf"),
+        each("task.half_life", 0.1, 0.25, 1.0, **{"task.sample_weight": "recency"}),
+    ),
     "class_balance": Technique(
         "samples",
         ("lastfm-deepwalk", "lastfm-gcn", "cora-few-gcn"),

@@ -81,7 +81,7 @@ def test_complex_by_hand():
     config = TrainConfig(batch_size=16, optimizer="adagrad")
     plan = Plan("ComplEx", {"dim": 10, "loss": "one-vs-all", "negatives": 1}, config)
     weights = 50 * 10 * 4 + 2 * 3 * 10 * 4
-    ends = 80 * (8 + 8 + 8 + 8)
+    ends = 80 * (4 + 4 + 4 + 8)
     step = weights + 50 * 10 * 4 + 3 * 16 * 50 * 4
     size = Size(50, 40, 50, relations=3, directed=True)
     assert training_memory(plan, size)["training"] == 40 * 24 + weights + ends + weights + step
@@ -121,7 +121,7 @@ def test_queries_by_hand(monkeypatch):
     weights = 5000 * 10 * 4 + 2 * 3 * 10 * 4
     step = weights + 5000 * 10 * 6 + 4 * 12 * 2 * 5000 + 24 * (64 * 4 + 64) + 4 * 4 * 2 * 64 * 10
     size = Size(5000, 40, 5000, relations=3, directed=True)
-    whole = 40 * 24 + weights + 80 * (8 + 8 + 8 + 8) + weights + step
+    whole = 40 * 24 + weights + 80 * (4 + 4 + 4 + 8) + weights + step
     assert training_memory(Plan("ComplEx", options, config), size)["training"] == whole
     exact = Plan("ComplEx", {**options, "rounding": 0.0}, config)
     alone = Plan("ComplEx", {**options, "loss": "one-vs-all"}, config)

@@ -17,7 +17,7 @@ from graphtune.kernels.alias import Alias, alias_rows
 from graphtune.kernels.csr import take_rows
 from graphtune.kernels.distance import euclid, modulus, modulus_gradient, taxicab, taxicab_gradient
 from graphtune.kernels.negatives import unknown_targets
-from graphtune.kernels.random import advance, stream, uniform
+from graphtune.kernels.random import advance, scaled, shuffle, stream, uniform
 from graphtune.kernels.secondorder import HUB, second_order_edges
 from graphtune.kernels.skipgram import LEAST_PAIRS, MEASURED, train_edges, train_walks
 from graphtune.kernels.vector import CELLS, TILE, plain_pulls, plain_update
@@ -64,6 +64,22 @@ def test_streams_are_uniform_and_distinct():
     values = np.array([uniform(np.uint64(advance(np.uint64(stream(s, i))))) for s in range(4) for i in range(2000)])
     assert len(set(values.tolist())) == len(values)
     assert chisquare(np.histogram(values, 20, (0, 1))[0]).pvalue > LEAST_P
+
+
+def test_shuffles_give_every_order_alike():
+    counts = Counter()
+    for seed in range(6000):
+        values = np.arange(4, dtype=np.int32)
+        shuffle(values, np.uint64(seed))
+        counts[tuple(values.tolist())] += 1
+    assert len(counts) == 24 and chisquare(list(counts.values())).pvalue > LEAST_P
+
+
+def test_places_are_those_of_exact_products():
+    for number, size in ((0, 5), (2**64 - 1, 5), (2**64 - 1, 2**32 - 1), (0x123456789ABCDEF0, 10312)):
+        place, height = scaled(np.uint64(number), size)
+        exact = number * size >> 32
+        assert (int(place), int(height)) == (exact >> 32, exact % 2**32)
 
 
 @pytest.mark.parametrize("weight", [[1.0], [1, 1, 1, 1], [0.1, 5, 0, 2.4, 1e-6, 3], np.arange(1, 30) ** 1.5])

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from graphtune.io import (
     read_adjacency_lists,
     read_edges,
     read_event_files,
+    read_events,
     read_features,
     read_labels,
     read_social,
@@ -160,6 +162,27 @@ def _lastfm(name: str, files: tuple[Path, ...]) -> Loaded:
     return _with_validation(graph, int((part == 0).sum()), _both(report, more))
 
 
+def _movielens(name: str, files: tuple[Path, ...]) -> Loaded:
+    """The ratings with their times; genre of films, age, gender and occupation of users. RecBole's package has them."""
+    with zipfile.ZipFile(files[0]) as package, TemporaryDirectory() as folder:
+        paths = {}
+        for part in ("inter", "item", "user"):
+            content = package.read(f"recbole/dataset_example/ml-100k/ml-100k.{part}").decode()
+            paths[part] = Path(folder, f"ml-100k.{part}.tsv")
+            paths[part].write_text(_one_genre_a_bar(content) if part == "item" else content)
+        named: dict[str, Any] = {"delimiter": "\t", "header": True}
+        graph, report = read_events(paths["inter"], user=0, item=1, weight=2, time=3, **named)
+        graph, more = read_features(paths["item"], graph, columns=[3], node_kind="item", **named)
+        graph, yet_more = read_features(paths["user"], graph, columns=[1, 2, 3], node_kind="user", **named)
+    return graph, None, _both(_both(report, more), yet_more)
+
+
+def _one_genre_a_bar(films: str) -> str:
+    """Genres that stand apart by spaces, by bars."""
+    rows = (line.rpartition("\t") for line in films.splitlines())
+    return "\n".join(f"{front}\t{genres.replace(' ', '|')}" for front, _, genres in rows)
+
+
 def _planetoid(name: str, files: tuple[Path, ...]) -> Loaded:
     """Planetoid's files are pickles, which can run any program: they are opened because `fetch` knows their sha256."""
     from torch_geometric.io import read_planetoid_data
@@ -292,6 +315,7 @@ LOADERS: dict[str, Loader] = {
     "gowalla": _gowalla,
     "gowalla-lightgcnpp": _gowalla_lightgcnpp,
     "lastfm": _lastfm,
+    "movielens-100k": _movielens,
     "cora": _planetoid,
     "citeseer": _planetoid,
     "coauthor-cs": _coauthor,

@@ -136,7 +136,7 @@ def _edge_stages(plan: Plan, size: Size) -> Stages:
         return {"training": list_bytes(size, size.directed) + solving_bytes(plan, size)}
     both_ways = size.relations > 0 or not size.directed
     examples = size.edges * (2 if both_ways else 1)
-    ends = 0 if size.on_disk and not size.relations else examples * 8 * (3 + (size.relations > 0))
+    ends = 0 if size.on_disk and not size.relations else examples * (3 * 4 + 8 * (size.relations > 0))
     if is_visited(plan):
         ends = 12 * (size.nodes + examples // VISIT) + 8 * size.nodes
     draws = 0

@@ -55,6 +55,7 @@ def training_seconds(plan: Plan, size: Size) -> float:
 
 def _walk_seconds(plan: Plan, size: Size) -> float:
     """Of one walk: its steps, its choices and its updates. On tables of the graph's size, or 64 MiB."""
+    from graphtune.kernels.alias import Alias
     from graphtune.kernels.skipgram import train_walks
     from graphtune.kernels.walks import random_walks, windows
 
@@ -63,7 +64,7 @@ def _walk_seconds(plan: Plan, size: Size) -> float:
     degree = max(1, size.entries // max(1, size.nodes))
     indptr = np.arange(rows + 1, dtype=np.int64) * degree
     indices = np.sort(rng.integers(0, rows, (rows, degree), dtype=np.int32), axis=1).ravel()
-    noise = np.ones(rows, np.float32), np.zeros(rows, np.int32)
+    noise = Alias(np.ones(rows)).table
     o = plan.options
 
     def once() -> None:

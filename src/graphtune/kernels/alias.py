@@ -8,9 +8,10 @@ import numpy as np
 from numba import njit
 
 from graphtune.kernels.parallel import in_blocks
-from graphtune.kernels.random import advance, mix, stream
+from graphtune.kernels.random import advance, mix, scaled, stream
 
 HEIGHTS = 2.0**32
+DRAWS_A_BLOCK = 1 << 14
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
@@ -69,17 +70,17 @@ def kept_or_other(entry, cell, height):
 
 @njit(cache=True, nogil=True)
 def draw(table, state):
-    """A cell by one number: as a share of the table its whole part picks a cell, its fraction is the height."""
-    number, size = mix(state), np.uint64(len(table))
-    place = (number >> _HALF) * size + ((number & _LOW) * size >> _HALF)
-    cell = place >> _HALF
-    return kept_or_other(table[cell], cell, place & _LOW)
+    """A cell by one number, whose place in the table has the cell as its whole part and the height as its fraction."""
+    cell, height = scaled(mix(state), len(table))
+    return kept_or_other(table[cell], cell, height)
 
 
 @njit(cache=True, nogil=True)
 def _draw(begin, end, table, seed, out):
+    state = stream(seed, begin)
     for i in range(begin, end):
-        out[i] = draw(table, advance(stream(seed, i)))
+        state = advance(state)
+        out[i] = draw(table, state)
 
 
 def alias_rows(indptr: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -114,5 +115,5 @@ class Alias:
     def draw(self, n: int, seed: int) -> np.ndarray:
         """[n] int64 positions; the same for a seed whatever the number of threads."""
         out = np.empty(n, dtype=np.int64)
-        in_blocks(_draw, n, self.table, np.uint64(seed), out, block=1 << 14)
+        in_blocks(_draw, n, self.table, np.uint64(seed), out, block=DRAWS_A_BLOCK)
         return out

@@ -9,6 +9,24 @@ from graphtune.kernels.parallel import in_blocks
 
 
 @njit(cache=True, nogil=True)
+def _ends(which, source, target, sources, targets):
+    for i in range(len(which)):
+        sources[i], targets[i] = source[which[i]], target[which[i]]
+
+
+def ends(which: np.ndarray, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """source[which] and target[which], each [B] int64, in one go.
+
+    Args:
+        which: [B] from 0 on.
+        source, target: [E] integers.
+    """
+    found = np.empty((2, len(which)), dtype=np.int64)
+    _ends(which, source, target, found[0], found[1])
+    return found[0], found[1]
+
+
+@njit(cache=True, nogil=True)
 def _entries(begin, end, indices, row, first, offset, source, target):
     for v in range(begin, end):
         at = first[v]

@@ -21,7 +21,7 @@ class Node2Vec:
         walks_per_node: walks that start at each node in an epoch.
         walk_length: nodes a walk.
         window: largest distance of a pair in a walk.
-        negatives: noise nodes of a pair; pairs near one another in a walk share them.
+        negatives: noise nodes of a pair; pairs near one another in a walk share them, see `DeepWalk`.
         p: return parameter; below 1 walks stay near where they came from.
         q: in-out parameter; below 1 walks move away, above 1 they stay around the last node.
         restart: chance of a walk to jump back to its start instead of a step; the step after a jump is by weight alone.

@@ -13,6 +13,8 @@ from graphtune.batch import Batch
 from graphtune.check import bad
 from graphtune.graph import CSR, Graph
 from graphtune.kernels.alias import Alias
+from graphtune.kernels.random import shuffle
+from graphtune.kernels.visits import ends
 from graphtune.kernels.walks import random_walks
 from graphtune.sampling.noise import NOISES, Negatives, weight_tables
 from graphtune.sampling.targets import Targets
@@ -69,12 +71,18 @@ class EdgeSampler:
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         stream = np.random.PCG64([self.seed, epoch])
         rng = np.random.Generator(stream)
-        order = None if self._is_drawn or self._weighted is not None else rng.permutation(self._count)
+        order = None if self._is_drawn or self._weighted is not None else self._shuffled(rng)
         start = stream.state
         for number in range(first, self.num_batches):
             stream.state = start
             stream.advance((number + 1) << 64)  # a stretch of the stream for each batch, far longer than it needs
             yield self._batch(self._edges(epoch, number, order, rng), rng)
+
+    def _shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """The order of an epoch."""
+        order = np.arange(self._count, dtype=np.int32 if self._count < 2**31 else np.int64)
+        shuffle(order, np.uint64(rng.integers(2**62)))
+        return order
 
     def _edges(self, epoch: int, number: int, order: np.ndarray | None, rng: np.random.Generator) -> Edges:
         """The edges of a batch: the next of the order, or drawn by weight."""
@@ -98,8 +106,8 @@ class EdgeSampler:
         return self._batch(self._at(which), rng)
 
     def _at(self, which: np.ndarray) -> Edges:
-        relation, weight = (None if x is None else x[which] for x in (self._relation, self._loss_weight))
-        return self._source[which], self._target[which], relation, weight
+        relation, weight = (None if x is None else x.take(which) for x in (self._relation, self._loss_weight))
+        return *ends(which, self._source, self._target), relation, weight
 
     def _batch(self, edges: Edges, rng: np.random.Generator) -> Batch:
         source, target, relation, weight = edges
@@ -127,18 +135,23 @@ class EdgeSampler:
         return Alias(csr.degree if csr.weight is None else self.graph.strength("out"))
 
     @cached_property
-    def _tables(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def _tables(self) -> np.ndarray | None:
         return weight_tables(self._drawn_from)
 
     @cached_property
     def _source(self) -> np.ndarray:
-        u, v = self.graph.edges
-        return np.concatenate([u, v]) if self._both_ways else np.array(u)
+        return self._side(0)
 
     @cached_property
     def _target(self) -> np.ndarray:
-        u, v = self.graph.edges
-        return np.concatenate([v, u]) if self._both_ways else np.array(v)
+        return self._side(1)
+
+    def _side(self, side: int) -> np.ndarray:
+        """[E or 2E] a side of the edges, in 32 bits where they do: they are read in a random order."""
+        rows = np.int32 if self.graph.num_nodes < 2**31 else np.int64
+        u, v = (np.asarray(end, dtype=rows) for end in self.graph.edges)
+        one, other = (u, v) if side == 0 else (v, u)
+        return np.concatenate([one, other]) if self._both_ways else one
 
     @cached_property
     def _relation(self) -> np.ndarray | None:

@@ -6,6 +6,7 @@ from graphtune.datasets.info import RAW, DatasetInfo, files_below
 
 LIGHTGCN = RAW + "gusye1234/LightGCN-PyTorch/a75bbdb2a1b63ae40c14e2b3af7b925c4c8621af/data/"
 LASTFM = RAW + "gusye1234/LightGCN-PyTorch/ef7aae37fc51973feabfc7e534720ea51f9eedf6/data/lastfm/"
+PYTHON_PACKAGES = "https://files.pythonhosted.org/packages/"
 LIGHTGCN_PP = RAW + "geon0325/LightGCNpp/a18af1e1f65dc4b6a432ce5aeaae5bbe75ac1c2e/data/"
 
 EVENTS = (
@@ -59,6 +60,19 @@ EVENTS = (
                 "test1.txt": "de4417c0e6123284ce59a0934bcf5288ec1ec8774a18a1eef453c9952dfa48f9",
                 "trustnetwork.txt": "5b5bd7cbe4d22f3cd333dbfc7ec4b995cb2bdb28d95b0e9c5fc5607079f7b69e",
             },
+        ),
+    ),
+    DatasetInfo(
+        "movielens-100k",
+        "MovieLens 100K: ratings of films with their times, and what is known of users and films",
+        "recommendation",
+        "https://grouplens.org/datasets/movielens/100k/",
+        "research use, no redistribution without permission of GroupLens",
+        {"users": 943, "items": 1682, "edges": 100000, "features": 43},
+        files_below(
+            "rec/movielens-100k/",
+            PYTHON_PACKAGES + "ab/fe/7d606cb7cd2b166a36b100cb9435d21014ceee16c192d972deb0976967a8/",
+            {"recbole-1.2.1-py3-none-any.whl": "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"},
         ),
     ),
 )
