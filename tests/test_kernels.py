@@ -1,5 +1,6 @@
 """The kernels against exact distributions, slow loops and autograd. (The ranking kernels: test_ranking.py.)"""
 
+import math
 from collections import Counter
 from itertools import pairwise
 
@@ -20,7 +21,7 @@ from graphtune.kernels.negatives import unknown_targets
 from graphtune.kernels.random import advance, scaled, shuffle, stream, uniform
 from graphtune.kernels.secondorder import HUB, second_order_edges
 from graphtune.kernels.skipgram import LEAST_PAIRS, MEASURED, train_edges, train_walks
-from graphtune.kernels.vector import CELLS, TILE, plain_pulls, plain_update
+from graphtune.kernels.vector import CELLS, MOST, plain_pulls, plain_update, tiles_of
 from graphtune.kernels.vector import sigmoid as fast_sigmoid
 from graphtune.kernels.walks import random_walks, windows
 from graphtune.models.line import LINE
@@ -497,37 +498,43 @@ def test_long_rows_are_read_in_part():
 
 
 @njit
-def vector_pulls(source, target, first, second, offset, tiles, label, rate, one, two, out):
-    vector.vector_pulls(source, target, first, second, offset, tiles, label, rate, one, two, out)
+def vector_pulls(source, target, first, second, offset, slots, label, rate, one, two, out):
+    vector.vector_pulls(source, target, first, second, offset, slots, label, rate, one, two, out)
 
 
 @njit
-def vector_update(source, target, first, second, offset, tiles, pull, move):
-    vector.vector_update(source, target, first, second, offset, tiles, pull, move)
+def vector_update(source, target, first, second, offset, slots, pull, move):
+    vector.vector_update(source, target, first, second, offset, slots, pull, move)
+
+
+@pytest.mark.parametrize("count", range(1, 60))
+def test_tiles_hold_all_targets_in_few_slots(count):
+    tiles, width = tiles_of(count)
+    assert width <= MOST and count <= tiles * width < count + tiles and tiles == math.ceil(count / MOST)
 
 
 @pytest.mark.parametrize("dim", [1, 7, 8, 20, 32, 100])
-@pytest.mark.parametrize("tiles", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", [2, 7, 12, 14, 33])
 @pytest.mark.parametrize("rows", [(3, 4), (5, 5)])
 @pytest.mark.parametrize("tied", [False, True])
-def test_vector_code_equals_the_plain_kernels(dim, tiles, rows, tied):
-    rng = np.random.default_rng(dim)
+def test_vector_code_equals_the_plain_kernels(dim, count, rows, tied):
+    rng, slots, (tiles, width) = np.random.default_rng(dim), (0,) * count, tiles_of(count)
     source = rng.normal(size=(9, dim)).astype(np.float32) / 4
     target = source if tied else rng.normal(size=(9, dim)).astype(np.float32) / 4
-    offset = rng.choice([0, 1, 2, 6, 7, 8], tiles * TILE) * dim  # a row on both sides may be read at any moment
+    offset = rng.choice([0, 1, 2, 6, 7, 8], tiles * width) * dim  # a row on both sides may be read at any moment
     offset[1] = offset[0]
     label = rng.integers(0, 2, tiles * CELLS).astype(np.float32)
     rate = rng.uniform(0, 1, (4, tiles * CELLS)).astype(np.float32)
-    used = np.arange(tiles * CELLS) % CELLS < TILE
+    used = np.arange(tiles * CELLS) % CELLS < width
     pulls = np.zeros((2, 2, tiles * CELLS), np.float32)
-    plain_pulls(source, target, *rows, offset, tiles, label, rate, 3, 1, pulls[0])
-    vector_pulls(source, target, *rows, offset, tiles, label, rate, 3, 1, pulls[1])
+    plain_pulls(source, target, *rows, offset, slots, label, rate, 3, 1, pulls[0])
+    vector_pulls(source, target, *rows, offset, slots, label, rate, 3, 1, pulls[1])
     np.testing.assert_allclose(pulls[1][:, used], pulls[0][:, used], atol=1e-5)
     found = []
     for update in (plain_update, vector_update):
         x = source.copy()
         y, move = x if tied else target.copy(), np.zeros((2, dim), np.float32)
-        update(x, y, *rows, offset, tiles, pulls[0], move)
+        update(x, y, *rows, offset, slots, pulls[0], move)
         assert not move.any(), "scratch is left empty"
         found.append((x, y))
     for plain, fast in zip(*found):
@@ -542,19 +549,19 @@ def halved(table):
 
 
 @pytest.mark.parametrize("dim", [1, 8, 20, 100])
-@pytest.mark.parametrize("tiles", [1, 2, 3])
-def test_half_tables_move_as_whole_ones_within_a_rounding(dim, tiles):
-    rng = np.random.default_rng(dim)
+@pytest.mark.parametrize("count", [7, 12, 20])
+def test_half_tables_move_as_whole_ones_within_a_rounding(dim, count):
+    rng, slots, (tiles, width) = np.random.default_rng(dim), (0,) * count, tiles_of(count)
     tables = [halved(rng.normal(size=(9, dim)).astype(np.float32) / 4) for _ in range(2)]
-    offset = rng.permutation(9)[:TILE] * dim if tiles < 2 else rng.choice(9, tiles * TILE) * dim
+    offset = rng.permutation(9)[:width] * dim if tiles < 2 else rng.choice(9, tiles * width) * dim
     label, rate = rng.uniform(0, 0.5, (2, 1, tiles * CELLS)).astype(np.float32)
     found = []
     for pulls, update in ((plain_pulls, plain_update), (vector_pulls, vector_update)):
         for which in (0, 1):
             x, y = (pair[which].copy() for pair in tables)
             pull, move = np.zeros((2, tiles * CELLS), np.float32), np.zeros((2, dim), np.float32)
-            pulls(x, y, 3, 4, offset, tiles, label[0], rate, 0, 0, pull)
-            update(x, y, 3, 4, offset, tiles, pull, move)
+            pulls(x, y, 3, 4, offset, slots, label[0], rate, 0, 0, pull)
+            update(x, y, 3, 4, offset, slots, pull, move)
             found.append([t if which else (t.astype(np.uint32) << 16).view(np.float32) for t in (x, y)])
     for other in found[1:]:
         for one, two in zip(found[0], other):
@@ -562,20 +569,20 @@ def test_half_tables_move_as_whole_ones_within_a_rounding(dim, tiles):
 
 
 @pytest.mark.parametrize("update", [plain_update, vector_update], ids=["plain", "vector"])
-@pytest.mark.parametrize("tiles", [1, 2])
-def test_half_tables_gather_small_steps(update, tiles):
+@pytest.mark.parametrize("rows", [7, 12])
+def test_half_tables_gather_small_steps(update, rows):
     """Steps of about 1/40 of a rounding unit arrive in the mean; rounding to the nearest would lose each."""
-    rng, (rows, steps) = np.random.default_rng(0), (TILE * tiles, 2000)
+    rng, steps, (tiles, width) = np.random.default_rng(0), 2000, tiles_of(rows)
     one = np.uint16(np.float32(1.0).view(np.uint32) >> 16)
     target, before = halved(rng.uniform(1.0, 1.5, (rows, 64)).astype(np.float32))
     source, pull, move = np.full((2, 64), one), np.zeros((2, tiles * CELLS), np.float32), np.zeros((2, 64), np.float32)
-    used = np.arange(tiles * CELLS) % CELLS < TILE
+    used = np.arange(tiles * CELLS) % CELLS < width
     total = 0.0
     for _ in range(steps):
         source[:] = one
         pull[:, used] = rng.uniform(0, 2e-4, (2, used.sum()))
         total += pull.sum() / rows
-        update(source, target, 0, 1, np.arange(rows) * 64, tiles, pull, move)
+        update(source, target, 0, 1, np.arange(rows) * 64, (0,) * rows, pull, move)
     moved = (target.astype(np.uint32) << 16).view(np.float32) - before
     assert moved.mean() == pytest.approx(total, rel=0.03)
     assert moved.std() < 0.25 * total

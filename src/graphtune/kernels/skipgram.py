@@ -15,12 +15,13 @@ repeatable, with several it differs in the last digits from run to run.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from graphtune.kernels.parallel import in_shares
-from graphtune.kernels.vector import CELLS, TILE, prefetch, pulls, update
+from graphtune.kernels.vector import CELLS, prefetch, pulls, tiles_of, update
 
 LEAST_WALKS, LEAST_PAIRS = 8, 512  # of a call: with fewer, calling costs more than waiting for the last one
 MEASURED = 8  # the loss is measured at each eighth pair of centres or of edges: logarithms are slow
@@ -29,7 +30,7 @@ BOTH, FIRST, SECOND, NEITHER = range(4)  # which of two centres a source row is 
 
 
 @njit(cache=True, nogil=True)
-def _prepare(one, two, negative, dim, lr, offset, rate):
+def _prepare(one, two, negative, dim, width, lr, offset, rate):
     """Where the rows of two centres and of their negatives begin, and the rates of each kind of source row.
 
     `two` is -1 where there is no second centre; the places that are left over are of the first.
@@ -40,7 +41,7 @@ def _prepare(one, two, negative, dim, lr, offset, rate):
     rate[FIRST, 0] = rate[BOTH, 0] = lr
     rate[SECOND, 1] = rate[BOTH, 1] = of_second
     for place in range(2, 2 + len(negative)):
-        node, i = np.int64(negative[place - 2]), place // TILE * CELLS + place % TILE
+        node, i = np.int64(negative[place - 2]), place // width * CELLS + place % width
         offset[place] = node * dim
         rate[FIRST, i] = lr if node != one else np.float32(0.0)
         rate[SECOND, i] = of_second if node != two else np.float32(0.0)
@@ -77,12 +78,12 @@ def _kind(near, at, two, reach):
 
 
 @njit(cache=True, nogil=True)
-def _walks(begin, end, source, target, walks, reach, negative, lr, offset, label, rate, pull, other, move):
+def _walks(begin, end, source, target, walks, reach, negative, lr, slots, offset, label, rate, pull, other, move):
     """Walks begin..end; returns the measured loss and how many pairs it is of.
 
     The scratch is for one pair of centres: `pull` and `other` are of the two passes that are under way together.
     """
-    length, dim, tiles = walks.shape[1], source.shape[1], len(offset) // TILE
+    length, dim, (_, width) = walks.shape[1], source.shape[1], tiles_of(len(slots))
     loss, measured = 0.0, 0
     row, kind = np.empty(4, np.int64), np.empty(4, np.int64)
     for w in range(begin, end):
@@ -95,7 +96,7 @@ def _walks(begin, end, source, target, walks, reach, negative, lr, offset, label
             places = around(at, far, length)
             _fetch_next(source, target, walks, negative, w, at)
             for half in range(2):
-                _prepare(one, two, negative[w, at // 2, half], dim, lr, offset, rate)
+                _prepare(one, two, negative[w, at // 2, half], dim, width, lr, offset, rate)
                 size = 0
                 for near in range(places[half], places[half + 1]):
                     row[size], kind[size] = walks[w, near], _kind(near, at, two, far)
@@ -105,15 +106,15 @@ def _walks(begin, end, source, target, walks, reach, negative, lr, offset, label
                         continue
                     row[size:], kind[size:] = row[size - 1], NEITHER
                     size, filled = 0, size
-                    pulls(source, target, row[0], row[1], offset, tiles, label, rate, kind[0], kind[1], pull)
+                    pulls(source, target, row[0], row[1], offset, slots, label, rate, kind[0], kind[1], pull)
                     if wanted:
                         pairs = 2 if kind[0] == BOTH else 1
                         loss, measured, wanted = loss + _loss(rate[kind[0]], pull[0], lr), measured + pairs, False
                     if filled > 2:
-                        pulls(source, target, row[2], row[3], offset, tiles, label, rate, kind[2], kind[3], other)
-                    update(source, target, row[0], row[1], offset, tiles, pull, move)
+                        pulls(source, target, row[2], row[3], offset, slots, label, rate, kind[2], kind[3], other)
+                    update(source, target, row[0], row[1], offset, slots, pull, move)
                     if filled > 2:
-                        update(source, target, row[2], row[3], offset, tiles, other, move)
+                        update(source, target, row[2], row[3], offset, slots, other, move)
     return loss, measured
 
 
@@ -141,35 +142,34 @@ def _fetch_next(source, target, walks, negative, w, at):
 
 
 @njit(cache=True, nogil=True)
-def _edges(
-    begin, end, source, target, head, tail, negative, lr, offset, label, rate, offset_2, rate_2, pull, other, move
-):
+def _edges(begin, end, source, target, head, tail, negative, lr, slots, offsets, label, rates, pull, other, move):
     """Entries begin..end of `negative` with their edges; returns the measured loss and how many edges it is of."""
-    tiles = len(offset) // TILE
+    (offset, offset_2), (rate, rate_2), (_, width) = offsets, rates, tiles_of(len(slots))
     loss, measured = 0.0, 0
     together = 2 if 2 * len(negative) <= len(head) + 1 else 1
     for pair in range(begin, end, 2):
         both = pair + 1 < end
-        first, second = _edge(source, target, head, tail, negative, pair, together, lr, offset, rate)
-        pulls(source, target, first, second, offset, tiles, label, rate, FIRST, SECOND, pull)
+        first, second = _edge(source, target, head, tail, negative, pair, together, width, lr, offset, rate)
+        pulls(source, target, first, second, offset, slots, label, rate, FIRST, SECOND, pull)
         if pair % MEASURED == 0:
             loss, measured = loss + _loss(rate[FIRST], pull[0], lr), measured + 1
         if both:
-            third, fourth = _edge(source, target, head, tail, negative, pair + 1, together, lr, offset_2, rate_2)
-            pulls(source, target, third, fourth, offset_2, tiles, label, rate_2, FIRST, SECOND, other)
-        update(source, target, first, second, offset, tiles, pull, move)
+            third, fourth = _edge(source, target, head, tail, negative, pair + 1, together, width, lr, offset_2, rate_2)
+            pulls(source, target, third, fourth, offset_2, slots, label, rate_2, FIRST, SECOND, other)
+        update(source, target, first, second, offset, slots, pull, move)
         if both:
-            update(source, target, third, fourth, offset_2, tiles, other, move)
+            update(source, target, third, fourth, offset_2, slots, other, move)
     return loss, measured
 
 
 @njit(cache=True, nogil=True)
-def _edge(source, target, head, tail, negative, pair, together, lr, offset, rate):
+def _edge(source, target, head, tail, negative, pair, together, width, lr, offset, rate):
     """Prepare one entry of `negative` and its edges; returns their source rows."""
     one = together * pair
     two = min(one + together, len(head)) - 1
     _fetch_edge(source, target, head, tail, negative, pair + 2, together)
-    _prepare(tail[one], tail[two] if two != one else np.int64(-1), negative[pair], source.shape[1], lr, offset, rate)
+    other = tail[two] if two != one else np.int64(-1)
+    _prepare(tail[one], other, negative[pair], source.shape[1], width, lr, offset, rate)
     return head[one], head[two]
 
 
@@ -211,8 +211,8 @@ def train_walks(
     """
 
     def some(begin: int, end: int) -> tuple[float, int]:
-        offset, label, rate, pull, move = _scratch(2 + negative.shape[3], source.shape[1])
-        scratch = offset[0], label, rate[0], pull[0], pull[1], move
+        slots, offset, label, rate, pull, move = _scratch(2 + negative.shape[3], source.shape[1])
+        scratch = slots, offset[0], label, rate[0], pull[0], pull[1], move
         return _walks(begin, end, source, target, walks, reach, negative, np.float32(lr), *scratch)
 
     return _mean(in_shares(some, len(walks), least=LEAST_WALKS, threads=threads))
@@ -241,21 +241,23 @@ def train_edges(
     """
 
     def some(begin: int, end: int) -> tuple[float, int]:
-        offset, label, rate, pull, move = _scratch(2 + negative.shape[1], source.shape[1])
-        scratch = offset[0], label, rate[0], offset[1], rate[1], pull[0], pull[1], move
+        slots, offset, label, rate, pull, move = _scratch(2 + negative.shape[1], source.shape[1])
+        scratch = slots, (offset[0], offset[1]), label, (rate[0], rate[1]), pull[0], pull[1], move
         return _edges(begin, end, source, target, head, tail, negative, np.float32(lr), *scratch)
 
     return _mean(in_shares(some, len(negative), least=LEAST_PAIRS, threads=threads))
 
 
-def _scratch(count: int, dim: int) -> tuple[np.ndarray, ...]:
-    """For `count` targets, T tiles, as `kernels.vector` reads them: two sets of offsets [7 T], labels [8 T], two sets
-    of rates [4, 8 T] and of pulls [2, 8 T], and room for the moves of the source rows [2, D]."""
-    tiles = -(-count // TILE)
+def _scratch(count: int, dim: int) -> tuple[Any, ...]:
+    """For `count` targets, T tiles of width W, as `kernels.vector` reads them: as many slots, two sets of offsets
+    [T W], labels [8 T], two sets of rates [4, 8 T] and of pulls [2, 8 T], and room for the moves of the source rows
+    [2, D]."""
+    tiles, width = tiles_of(count)
     label = np.zeros(tiles * CELLS, dtype=np.float32)
     label[:2] = 1.0  # the centres
     rate, pull = np.zeros((2, 4, len(label)), np.float32), np.zeros((2, 2, len(label)), np.float32)
-    return np.zeros((2, tiles * TILE), np.int64), label, rate, pull, np.zeros((2, dim), np.float32)
+    offset, move = np.zeros((2, tiles * width), np.int64), np.zeros((2, dim), np.float32)
+    return (0,) * count, offset, label, rate, pull, move
 
 
 def _mean(parts: list[tuple[float, int]]) -> float:

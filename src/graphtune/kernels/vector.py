@@ -4,12 +4,13 @@ Two source rows meet all targets in a pass, so that a target row is read and wri
 vectoriser gives up here: it cannot know that the rows do not overlap. GRAPHTUNE_PLAIN_KERNELS=1 takes the plain
 functions instead; tests hold the two equal.
 
-Targets go in tiles of 7, with 8 numbers per tile and source row, one of them unused. A source row has a kind, which
-says at what rate it meets each target, 0 for not at all.
+Targets go in tiles of at most 7, all of one width, with 8 numbers per tile and source row, the last of them unused. How
+many they are is known to the compiler, from the length of a tuple. A source row has a kind, which says at what rate it
+meets each target, 0 for not at all.
 
 Tables are float32, or bfloat16 as uint16 (see `kernels.lanes`); sums are float32 in both.
 
-Axes: T tiles, D dim, R kinds.
+Axes: T tiles of width W, D dim, R kinds.
 """
 
 import os
@@ -42,18 +43,27 @@ from graphtune.kernels.lanes import (
     widened,
 )
 
-TILE = 7  # two source rows' sums with so many fit into 16 vector registers
+MOST = 7  # two source rows' sums with so many targets fit into 16 vector registers
+TOGETHER = 2  # tiles whose update goes along the rows once
 LINE = 64  # bytes the processor fetches at once
 
 
+@njit(cache=True)
+def tiles_of(count):
+    """(T, W): the fewest tiles for `count` targets, and how many targets each has."""
+    tiles = (count + MOST - 1) // MOST
+    return tiles, (count + tiles - 1) // tiles
+
+
 class _Pass:
-    """What both emitters read: (source, target, first, second, offset, tiles, ...)."""
+    """What both emitters read: (source, target, first, second, offset, slots, ...)."""
 
     def __init__(self, context, builder, signature, arguments):
         self.context, self.builder, self.kinds, self.arguments = context, builder, signature.args, arguments
         rows, shape = self.array(0)
         self.keys, self.offsets = self.array(1)[0], self.array(4)[0]
-        self.dim, self.tiles = shape[1], arguments[5]
+        self.dim = shape[1]
+        self.tiles, self.width = tiles_of.py_func(self.kinds[5].count)
         self.sources = [builder.gep(rows, [builder.mul(row, self.dim)]) for row in arguments[2:4]]
 
     def array(self, i):
@@ -63,22 +73,22 @@ class _Pass:
 
     def targets(self, tile):
         """The target rows of a tile."""
-        first = self.builder.mul(tile, INT(TILE))
-        offsets = [self.builder.gep(self.offsets, [self.builder.add(first, INT(i))]) for i in range(TILE)]
+        first = self.builder.mul(tile, INT(self.width))
+        offsets = [self.builder.gep(self.offsets, [self.builder.add(first, INT(i))]) for i in range(self.width)]
         return [self.builder.gep(self.keys, [self.builder.load(offset)]) for offset in offsets]
 
     def cells(self, data, row, tile):
         """Pointer to the tile's 8 numbers in `row` of an array of 8 per tile."""
-        place = self.builder.add(self.builder.mul(row, self.tiles), tile)
+        place = self.builder.add(self.builder.mul(row, INT(self.tiles)), tile)
         return self.builder.gep(data, [self.builder.mul(place, INT(CELLS))])
 
     def for_each_tile(self, body):
-        with cgutils.for_range_slice(self.builder, INT(0), self.tiles, INT(1)) as (tile, _):
+        with cgutils.for_range_slice(self.builder, INT(0), INT(self.tiles), INT(1)) as (tile, _):
             body(tile)
 
 
 @intrinsic
-def vector_pulls(typing, source, target, first, second, offset, tiles, label, rate, one, two, out):
+def vector_pulls(typing, source, target, first, second, offset, slots, label, rate, one, two, out):
     """Emit `plain_pulls`; called without a function's frame, which would push dozens of numbers about the arrays."""
 
     def emit(context, builder, signature, arguments):
@@ -87,12 +97,12 @@ def vector_pulls(typing, source, target, first, second, offset, tiles, label, ra
         return context.get_dummy_value()
 
     row = types.int64
-    return types.void(source, target, row, row, offset, row, label, rate, row, row, out), emit
+    return types.void(source, target, row, row, offset, slots, label, rate, row, row, out), emit
 
 
 def _emit_pulls(step, tile):
     builder, targets = step.builder, step.targets(tile)
-    sums = [[cgutils.alloca_once(builder, FLOATS) for _ in range(TILE)] for _ in step.sources]
+    sums = [[cgutils.alloca_once(builder, FLOATS) for _ in range(step.width)] for _ in step.sources]
     for part in [*sums[0], *sums[1]]:
         builder.store(constant(FLOATS, 0.0), part)
 
@@ -107,7 +117,8 @@ def _emit_pulls(step, tile):
     (label, _), (rate, _), (out, _) = (step.array(i) for i in (6, 7, 10))
     wanted = builder.load(_vector_at(builder, step.cells(label, INT(0), tile)), align=4)
     for s, parts in enumerate(sums):
-        scores = totals(builder, [*map(builder.load, parts), constant(FLOATS, 0.0)])
+        unused = [constant(FLOATS, 0.0)] * (CELLS - step.width)
+        scores = totals(builder, [*map(builder.load, parts), *unused])
         error = builder.fsub(wanted, sigmoid_of_cells(builder, scores))
         rates = builder.load(_vector_at(builder, step.cells(rate, step.arguments[8 + s], tile)), align=4)
         builder.store(builder.fmul(error, rates), _vector_at(builder, step.cells(out, INT(s), tile)), align=4)
@@ -118,39 +129,40 @@ def _vector_at(builder, place):
 
 
 @intrinsic
-def vector_update(typing, source, target, first, second, offset, tiles, pull, move):
+def vector_update(typing, source, target, first, second, offset, slots, pull, move):
     """Emit `plain_update`."""
 
     def emit(context, builder, signature, arguments):
         step = _Pass(context, builder, signature, arguments)
-        alone = builder.icmp_signed("==", step.tiles, INT(1))
-        with builder.if_else(alone, likely=True) as (usual, any_number):
-            with usual:
-                _emit_update(step, INT(0), None)
-            with any_number:
-                moves, _ = step.array(7)
-                moves = [moves, builder.gep(moves, [step.dim])]
-                step.for_each_tile(lambda tile: _emit_update(step, tile, moves))
-                _emit_moves(step, moves)
+        if step.tiles <= TOGETHER:
+            _emit_update(step, [INT(tile) for tile in range(step.tiles)], None)
+        else:
+            moves, _ = step.array(7)
+            moves = [moves, builder.gep(moves, [step.dim])]
+            step.for_each_tile(lambda tile: _emit_update(step, [tile], moves))
+            _emit_moves(step, moves)
         return context.get_dummy_value()
 
-    return types.void(source, target, types.int64, types.int64, offset, types.int64, pull, move), emit
+    return types.void(source, target, types.int64, types.int64, offset, slots, pull, move), emit
 
 
-def _emit_update(step, tile, moves):
-    """Move the target rows, and the source rows, or gather in `moves` what the sources are to move by."""
-    builder, targets, (pull, _) = step.builder, step.targets(tile), step.array(6)
-    cells = [step.cells(pull, INT(s), tile) for s in (0, 1)]
-    g = [[spread(builder, builder.load(builder.gep(some, [INT(i)]))) for i in range(TILE)] for some in cells]
+def _emit_update(step, tiles, moves):
+    """Move the target rows of the tiles, and the source rows, or gather in `moves` what the sources are to move by."""
+    builder, (pull, _) = step.builder, step.array(6)
+    targets, places = [], []
+    for tile in tiles:
+        cells = [step.cells(pull, INT(s), tile) for s in (0, 1)]
+        targets += step.targets(tile)
+        places += [[builder.gep(some, [INT(i)]) for some in cells] for i in range(step.width)]
 
     def add(lanes, d):
         x = [lanes.load(row, d) for row in step.sources]
         sums = [lanes.load(row, d) for row in moves] if moves else [constant(FLOATS, 0.0)] * 2
-        for i, row in enumerate(targets):
-            y = lanes.load(row, d)
-            moved = fma(builder, g[1][i], x[1], fma(builder, g[0][i], x[0], y))
-            lanes.store(moved, row, d, g[1][i])
-            sums = [fma(builder, g[s][i], y, sums[s]) for s in (0, 1)]
+        for place, row in zip(places, targets):
+            y, g = lanes.load(row, d), [spread(builder, builder.load(some)) for some in place]
+            moved = fma(builder, g[1], x[1], fma(builder, g[0], x[0], y))
+            lanes.store(moved, row, d, g[1])
+            sums = [fma(builder, g[s], y, sums[s]) for s in (0, 1)]
         for s, place in enumerate(moves or step.sources):
             lanes.store(sums[s] if moves else builder.fadd(lanes.load(place, d), sums[s]), place, d, sums[s])
 
@@ -230,15 +242,15 @@ def sigmoid(x):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def plain_pulls(source, target, first, second, offset, tiles, label, rate, one, two, out):
+def plain_pulls(source, target, first, second, offset, slots, label, rate, one, two, out):
     """out = (label - sigmoid(x . y)) * rate, x source row `first` or `second`, y the target row.
 
-    offset [7 T] int64, where the target rows begin in the flat table; label [8 T]; rate [R, 8 T], of which the first
-    source row reads row `one`, the second `two`; out [2, 8 T].
+    slots: a tuple with an entry for each target; offset [T W] int64, where the target rows begin in the flat table;
+    label [8 T]; rate [R, 8 T], of which the first source row reads row `one`, the second `two`; out [2, 8 T].
     """
-    flat = target.reshape(-1)
-    for k in range(TILE * tiles):
-        i = k // TILE * CELLS + k % TILE
+    flat, (tiles, width) = target.reshape(-1), tiles_of(len(slots))
+    for k in range(tiles * width):
+        i = k // width * CELLS + k % width
         for s in range(2):
             row, kind = (first, one) if s == 0 else (second, two)
             total = np.float32(0.0)
@@ -248,14 +260,14 @@ def plain_pulls(source, target, first, second, offset, tiles, label, rate, one, 
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def plain_update(source, target, first, second, offset, tiles, pull, move):
+def plain_update(source, target, first, second, offset, slots, pull, move):
     """Target rows += pull x source rows as they were; source rows += pull x target rows as they were.
 
     pull [2, 8 T]; move [2, D] is scratch that is 0 before and after. A row that stands twice is moved twice.
     """
-    flat = target.reshape(-1)
-    for k in range(TILE * tiles):
-        i = k // TILE * CELLS + k % TILE
+    flat, (tiles, width) = target.reshape(-1), tiles_of(len(slots))
+    for k in range(tiles * width):
+        i = k // width * CELLS + k % width
         a, b = pull[0, i], pull[1, i]
         for d in range(source.shape[1]):
             at = offset[k] + d
