@@ -148,8 +148,8 @@ def test_which_facts_answer_which_question():
     [
         ({"head": "e1"}, "must be two of the three"),
         ({"head": "e1", "relation": "x", "tail": "e2"}, "must be two of the three"),
-        ({"head": "e1", "relation": "xx"}, "must be known"),
-        ({"head": "e11", "relation": "x"}, "Did you mean e1"),
+        ({"head": "e1", "relation": "xx"}, "must be known relation ids"),
+        ({"head": "e11", "relation": "x"}, "must be known node ids.*Did you mean e1"),
         ({"head": "e1", "relation": "x", "k": 0}, "`k` of Model.complete"),
         ({"head": "e1", "relation": "x", "known": inverse_relations()}, "`known` of Model.complete must be"),
     ],

@@ -75,13 +75,16 @@ class NodeIds:
         at = self.kinds.index(one_of("kind", "NodeIds.rows", kind, self.kinds))
         return range(int(self.starts[at]), int(self.starts[at + 1]))
 
-    def index(self, ids: Iterable[Any], kind: str | None = None, missing: str = "raise") -> np.ndarray:
+    def index(
+        self, ids: Iterable[Any], kind: str | None = None, missing: str = "raise", what: str = NODE
+    ) -> np.ndarray:
         """Rows of `ids`, int64 [n].
 
         Args:
             ids: the user's ids. Text that spells an integer finds an integer id, and the reverse.
             kind: the block to look in; without it every block is tried and an id found in two is an error.
             missing: "raise", or "mark" to get -1 for an unknown id.
+            what: the ids are of, for the error.
 
         Raises:
             ArgumentError: an id is unknown (with `missing="raise"`), or stands in several kinds.
@@ -98,8 +101,7 @@ class NodeIds:
             rows = np.where(found >= 0, found, rows)
         if missing == "raise" and (rows < 0).any():
             value = wanted[int((rows < 0).argmax())].as_py()
-            what = "known " + (f"{kind} ids" if kind else "node ids")
-            raise bad("ids", "NodeIds.index", what, value, self._hint(str(value), kind))
+            raise bad("ids", "NodeIds.index", f"known {kind or what} ids", value, self._hint(str(value), kind))
         return rows
 
     def values(self, rows: np.ndarray | Sequence[int]) -> list[Any]:

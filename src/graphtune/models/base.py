@@ -271,7 +271,7 @@ class Model(nn.Module):
         if (relation is None) != (names is None):
             need = "left out: this graph has no relations" if names is None else "given: this graph has relations"
             raise bad("relation", "Model.score", need, relation)
-        return None if names is None or relation is None else names.index(relation)
+        return None if names is None or relation is None else names.index(relation, what="relation")
 
     def most_similar(self, node: Any, k: int = 10, kind: str | None = None) -> list[tuple[Any, float]]:
         """The `k` nodes of the same kind with the highest cosine to `node`, best first, itself left out."""

@@ -145,8 +145,9 @@ def _missing(asked: tuple[Any, Any, Any]) -> int:
 def _rows(graph: Graph, missing: int, asked: tuple[Any, Any, Any]) -> np.ndarray:
     """[2, 1] rows of the two parts that are given."""
     assert graph.relation_ids is not None
-    tables = (graph.ids, graph.relation_ids, graph.ids)
-    return np.stack([tables[place].index([asked[place]]) for place in range(3) if place != missing])
+    tables = (graph.ids, "node"), (graph.relation_ids, "relation"), (graph.ids, "node")
+    given = [(*tables[place], asked[place]) for place in range(3) if place != missing]
+    return np.stack([table.index([name], what=what) for table, what, name in given])
 
 
 def _facts(graph: Graph, known: Graph | Split | None) -> tuple[Graph, tuple[str, ...], np.ndarray]:
