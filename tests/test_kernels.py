@@ -14,7 +14,7 @@ from graphtune.batch import Batch, WalkBatch
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels import vector
-from graphtune.kernels.alias import Alias, alias_rows
+from graphtune.kernels.alias import Alias, _entry, alias_rows
 from graphtune.kernels.csr import take_rows
 from graphtune.kernels.distance import euclid, modulus, modulus_gradient, taxicab, taxicab_gradient
 from graphtune.kernels.negatives import unknown_targets
@@ -91,6 +91,13 @@ def test_alias_table_holds_the_exact_distribution(weight):
     chance = kept / len(weight)
     np.add.at(chance, other, (1 - kept) / len(weight))
     np.testing.assert_allclose(chance, weight / weight.sum(), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kept"), [(-1e-7, 0), (0.0, 0), (0.25, 2**30), (1.0, 2**32 - 1), (1 + 1e-7, 2**32 - 1)]
+)
+def test_entries_of_alias_tables_stay_in_range(accept, kept):
+    assert int(_entry(accept, 7)) == kept << 32 | 7
 
 
 def test_alias_draws():

@@ -17,7 +17,8 @@ _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 @njit(cache=True, nogil=True)
 def _entry(accept, other):
-    kept = np.uint64(min(accept * HEIGHTS, HEIGHTS - 1))
+    """`accept` may leave [0, 1] by what rounding adds up to."""
+    kept = np.uint64(min(max(accept * HEIGHTS, 0.0), HEIGHTS - 1))
     return kept << _HALF | np.uint64(other)
 
 
