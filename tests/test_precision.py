@@ -220,17 +220,17 @@ def test_the_loss_scale_is_resumed_bit_for_bit(tmp_path, monkeypatch):
                     raise KeyboardInterrupt
                 yield batch
 
-    whole = train(recipe, graph, config, wrap=Times(30.0))
+    whole = train(recipe, graph, config, wrap=Times(100.0))
     for place in ("first", "second"):
         run = Run(tmp_path / place, save_steps=1, quiet=True)
         with pytest.raises(KeyboardInterrupt):
-            train(recipe, graph, config, run, Times(30.0), Breaking)
+            train(recipe, graph, config, run, Times(100.0), Breaking)
     state = Checkpoints(tmp_path / "first").latest().state["step"]["precision"]
     assert state["scale"] < 65536 and state["_growth_tracker"] > 0
     resume = Run(tmp_path / "first", resume=True, quiet=True)
-    assert equal(train(recipe, graph, config, resume, Times(30.0)).model, whole.model)
+    assert equal(train(recipe, graph, config, resume, Times(100.0)).model, whole.model)
     monkeypatch.setattr(Scaled, "load_state_dict", lambda self, state: None)
-    without = train(recipe, graph, config, Run(tmp_path / "second", resume=True, quiet=True), Times(30.0))
+    without = train(recipe, graph, config, Run(tmp_path / "second", resume=True, quiet=True), Times(100.0))
     assert not equal(without.model, whole.model), "the test above must be able to fail"
 
 

@@ -332,7 +332,7 @@ def test_recommendation_with_regression_and_triples_with_classes():
     task = Shared((Recommendation(split, k=5, negatives=8), NodeRegression(split_nodes(split.train, seed=0))))
     tuned = finetune(LightGCN(dim=8).build(split.train), task, replace(SHORT, epochs=30, lr=0.05), QUIET)
     assert tuned.history[-1]["node-regression/r2"] > 0.3
-    assert tuned.history[-1]["recommendation/ndcg_5"] > tuned.history[0]["recommendation/ndcg_5"]
+    assert tuned.history[-1]["recommendation/ndcg_5"] > 0.55  # of embeddings by chance .25
     person = np.arange(40)
     knows = Graph(
         np.stack([person, (person + 4) % 40]),
