@@ -12,7 +12,7 @@ from graphtune.check import ArgumentError
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.kernels.grouped import entries_times, softmax_entries, weighed
+from graphtune.kernels.grouped import LARGE, entries_times, softmax_entries, weighed
 from graphtune.kernels.short import short_keys, short_rows, short_scores
 from graphtune.models import ComplEx, DistMult, LightGCN, TransE
 from graphtune.objectives import KvsAll, KvsAllBCE, OneVsAll
@@ -140,6 +140,18 @@ def test_entries_are_few_and_right_on_average(rounding):
     large = share > 1.01 * limit
     np.testing.assert_allclose(mean[large], share[large], rtol=2e-3)
     assert np.all(np.abs(mean - share) <= 2e-3 * share + 1.1 * limit / steps)
+
+
+def test_keys_that_no_cache_holds_score_alike():
+    rng = np.random.default_rng(0)
+    key, query = (rng.normal(size=(rows, 1600)).astype(np.float32) / 40 for rows in (LARGE // 3200 + 20, 201))
+    bounds, target = np.arange(202), rng.integers(0, len(key), 201)
+    right, log_sum, entries = softmax_entries(query, key, bounds, target, np.full(201, 0.5, np.float32), 0.01)
+    scores = query.astype(np.float64) @ key.T
+    np.testing.assert_allclose(right, scores[np.arange(201), target], atol=1e-4)
+    np.testing.assert_allclose(log_sum, np.log(np.exp(scores).sum(1)), atol=1e-4)
+    kept = [entries.value[at : at + count] for at, count in zip(entries.start, entries.filled)]
+    np.testing.assert_allclose([part.sum() for part in kept], 1, atol=0.02)  # two entries of .01
 
 
 def test_products_of_entries_are_dense_ones():

@@ -13,7 +13,7 @@ from graphtune.estimate.text import TEXT, reading_bytes
 from graphtune.estimate.triples import query_bytes
 from graphtune.kernels.parallel import thread_count
 
-ROWS_AT_ONCE = 12  # as in `graphtune.kernels.grouped`, which this does not import to compile nothing
+LARGE, ROWS_OF_LARGE, ROWS_AT_ONCE = 12 << 20, 96, 12  # as in `graphtune.kernels.grouped`, which would compile
 GNNS = {"GCN": 2, "GraphSAGE": 2, "GAT": 4}  # arrays [edges, width] that a convolution holds at once
 SHARED = ("self-adversarial", "softmax", "ccl")  # losses whose negatives a batch shares
 PROPAGATED = 3  # arrays [N, D] of LightGCN's layers, beside the gradient
@@ -49,7 +49,8 @@ def step_bytes(plan: Plan, size: Size, weights: int) -> int:
     if plan.options.get("loss") == "k-vs-all":
         examples = min(count, targets_of_query(size) * batch)
         entries = min(batch * size.targets, examples / plan.options["rounding"] + examples)
-        scores = 4 * ROWS_AT_ONCE * thread_count() * size.targets + int(AN_ENTRY * entries)
+        rows_at_once = ROWS_OF_LARGE if table // 2 > LARGE else ROWS_AT_ONCE
+        scores = 4 * rows_at_once * thread_count() * size.targets + int(AN_ENTRY * entries)
         rows = OF_ROWS * 4 * 2 * examples * plan.dim
         return weights + table + table // 2 + scores + rows + query_bytes(plan, size, batch)
     shared = plan.options.get("loss") in SHARED

@@ -20,6 +20,7 @@ from graphtune.kernels.short import ROWS, short_keys, short_rows, short_scores
 from graphtune.kernels.softmax import _exp as exp
 
 ROWS_AT_ONCE = 2 * ROWS  # their scores stay in the cache until they are read
+LARGE, ROWS_OF_LARGE = 12 << 20, 16 * ROWS  # keys of more bytes come from memory, so each time for more rows
 STRETCH = 32  # entries whose chances are summed before any is looked at
 KEYS_A_BLOCK, QUERIES_A_BLOCK = 512, 32
 
@@ -82,9 +83,10 @@ def _choose(row, limit, rest, scale, column, value):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _forward(begin, end, query, scale, panels, key_scale, n, indptr, target, phase, rounding, right, log_sum, entries):
     start, count, column, value = entries
-    scores = np.empty((ROWS_AT_ONCE, len(key_scale)), np.float32)
-    for first in range(begin, end, ROWS_AT_ONCE):
-        last = min(end, first + ROWS_AT_ONCE)
+    rows = ROWS_OF_LARGE if panels.size * 4 > LARGE else ROWS_AT_ONCE
+    scores = np.empty((rows, len(key_scale)), np.float32)
+    for first in range(begin, end, rows):
+        last = min(end, first + rows)
         short_scores(query, scale, first, last, panels, key_scale, scores)
         for b in range(first, last):
             row = scores[b - first][:n]
