@@ -7,7 +7,8 @@ published figures. `--try dim=128,256 low_pass=.3,1` makes every combination fro
 validation, and only then looks at test. For Gowalla it is chosen on the division that LightGCN++ published
 (gowalla-lightgcnpp), whose test part is the same. Minutes are of the solving or training and the ranking of all users.
 `--fuse` also makes one ranking of all models, `--fuse only` nothing else: weights and epochs are learned by
-validation, then every model is made again on the published train part, and test is looked at once.
+validation, then every model is made again on the published train part, and test is looked at once. With `--members 4` a
+trained model is the mean of those of four seeds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -167,23 +168,42 @@ def scores_of(data: str, model: str, changes: Options, seeds: int, quiet: bool) 
     return found
 
 
-def fused(data: str, models: list[str], fixed: Options, quiet: bool) -> dict[str, Any]:
-    """The models as one ranking: weights and epochs from validation, then all made again on the whole train part."""
+class Members(NamedTuple):
+    """A model of one seed each, as one, and the epochs that each took."""
+
+    model: Any
+    epochs: list[int]
+
+
+def members(split: gt.Split, data: str, model: str, changes: Options, quiet: bool, epochs: list[int]) -> Members:
+    """As `make`, with as many seeds as there are `epochs`; a closed form has one."""
+    if is_solved(model):
+        return Members(make(split, data, model, {}, quiet)[0], epochs)
+    made = [make(split, data, model, {**changes, "seed": seed}, quiet, each) for seed, each in enumerate(epochs)]
+    models, took = zip(*made)
+    return Members(models[0] if len(models) == 1 else gt.Fused(gt.Fusion("weights"), models), list(took))
+
+
+def fused(data: str, models: list[str], fixed: Options, quiet: bool, count: int) -> dict[str, Any]:
+    """The models, each of `count` seeds, as one ranking: weights and epochs from validation, then all made again on the
+    whole train part."""
     begin, tuned = time.perf_counter(), gt.load_dataset(CHOSEN_ON.get(data, data)).split
-    of = {model: {} if is_solved(model) else fixed for model in models}
-    first = {model: make(tuned, data, model, of[model], quiet) for model in models}
-    weights = gt.fuse([made for made, _ in first.values()], tuned, by="weights").recipe.weights
-    chosen = {model: weight for model, weight in zip(models, weights) if weight > 0}
+    first = {model: members(tuned, data, model, fixed, quiet, [0] * count) for model in models}
+    together = gt.fuse([each.model for each in first.values()], tuned, by="weights")
+    valid = gt.Recommendation(tuned).validate(together)
+    chosen = {model: weight for model, weight in zip(models, together.recipe.weights) if weight > 0}
+    print(f"{data} fused, weights {chosen}: validation {valid}", flush=True)
     whole = whole_train(gt.load_dataset(data).split)
-    again = [make(whole, data, model, of[model], quiet, first[model][1])[0] for model in chosen]
+    again = [members(whole, data, model, fixed, quiet, first[model].epochs).model for model in chosen]
     task = gt.Recommendation(whole)
     test = task.evaluate(gt.Fused(gt.Fusion("weights", tuple(chosen.values())), again))
     took = (time.perf_counter() - begin) / 60
-    print(f"{data} fused, weights {chosen}: {test}", flush=True)
+    print(f"{data} fused: {test}", flush=True)
     alone = {model: task.evaluate(made)["ndcg_20"] for model, made in zip(chosen, again)}
     print(f"{data} parts on the whole train part, ndcg_20: {alone}", flush=True)
     scores = {key: test[key] for key in ("recall_20", "ndcg_20")}
-    return {**scores, "minutes": took, "weights": chosen, "parts_ndcg_20": alone}
+    validation = {key: valid[key] for key in ("recall_20", "ndcg_20")}
+    return {**scores, "minutes": took, "weights": chosen, "parts_ndcg_20": alone, "validation": validation}
 
 
 def main() -> None:
@@ -192,6 +212,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=["popularity", "lightgcn-softmax"], choices=list(MODELS))
     parser.add_argument("--try", dest="tried", nargs="*", default=[], metavar="OPTION=VALUE,VALUE")
     parser.add_argument("--fuse", nargs="?", const="also", choices=("also", "only"), help="one ranking of all models")
+    parser.add_argument("--members", type=int, default=1, help="seeds of a trained model in that ranking")
     parser.add_argument("--epochs", type=int, help="instead of each model's own")
     parser.add_argument("--batch-size", type=int, help="instead of each model's own")
     args = parser.parse_args()
@@ -212,7 +233,7 @@ def main() -> None:
         prefix = "" if len(args.models) == 1 else f"{model}_"
         figures |= {f"{prefix}{key}": float(np.mean(values)) for key, values in scores.items()}
     if args.fuse:
-        details["fused"] = fused(args.data, args.models, of_training, args.quick)
+        details["fused"] = fused(args.data, args.models, of_training, args.quick, args.members)
         figures |= {f"fused_{key}": details["fused"][key] for key in ("recall_20", "ndcg_20", "minutes")}
     for name, (recall, ndcg) in PUBLISHED.get(args.data, {}).items():
         print(f"{args.data} published {name}: recall_20 {recall:.4f}, ndcg_20 {ndcg:.4f}")

@@ -17,7 +17,7 @@ from graphtune.kernels.short import short_keys, short_rows, short_scores
 from graphtune.models import ComplEx, DistMult, LightGCN, TransE
 from graphtune.objectives import KvsAll, KvsAllBCE, OneVsAll
 from graphtune.objectives.grouped import rounded_entropy
-from graphtune.objectives.queries import relation_entropy
+from graphtune.objectives.relations import relation_entropy
 from graphtune.sampling import QuerySampler
 from graphtune.tasks.run import pretrain
 from graphtune.testing import QUIET, checkerboard, equal, inverse_relations
@@ -272,8 +272,15 @@ def test_relation_weight_adds_relation_entropy(kind, graph):
     of, z = batch.query(), model.encoder(None)
     alone, both = (kind(relation_weight=w)(model, batch).values for w in (0.0, 0.5))
     rows = z[batch.source[of]], batch.relation[of], z[batch.target]
-    naive = relation_entropy(model.scorer, *rows, torch.zeros(len(of)), 0)
-    torch.testing.assert_close(both, alone + 0.5 * naive, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(both, alone + 0.5 * relation_entropy(model.scorer, *rows), rtol=1e-3, atol=1e-3)
+
+
+def test_one_vs_all_and_k_vs_all_predict_relations_alike(graph):
+    model, grouped = trained(ComplEx(dim=8), graph), next(QuerySampler(graph, 30).batches(0))
+    of = grouped.query()
+    alone = Batch(source=grouped.source[of], target=grouped.target, relation=grouped.relation[of])
+    one, many = OneVsAll(0.1, 0.5)(model, alone), KvsAll(0.1, 0.5, rounding=0)(model, grouped)
+    torch.testing.assert_close(one.values, many.values, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("objective", [KvsAll(relation_weight=0.5), KvsAll(rounding=0), KvsAllBCE(0.1)], ids=repr)
@@ -293,9 +300,9 @@ def test_swap_is_refused(graph):
         pretrain(recipe, graph, replace(recipe.training(), epochs=1, swap=0.1), run=QUIET)
 
 
-def test_relation_weight_is_of_queries():
+def test_relation_weight_is_of_losses_against_every_entity():
     with pytest.raises(ArgumentError, match="`relation_weight` of ComplEx must be 0 unless the loss is one of"):
-        ComplEx(loss="one-vs-all", relation_weight=0.1)
+        ComplEx(loss="self-adversarial", relation_weight=0.1)
     with pytest.raises(ArgumentError, match="`rounding` of DistMult"):
         DistMult(rounding=-1.0)
 

@@ -126,4 +126,4 @@ def pair_pretraining(
         return EdgeSampler(graph, config.batch_size, how, weight=weight, seed=config.seed), SampledSoftmax()
     items = graph.ids.rows("item") if graph.is_bipartite_events else range(graph.num_nodes)
     sampler = EdgeSampler(graph, config.batch_size, weight=weight, seed=config.seed)
-    return sampler, OneVsAll(label_smoothing, items.start, items.stop)
+    return sampler, OneVsAll(label_smoothing, first=items.start, last=items.stop)

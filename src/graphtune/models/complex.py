@@ -67,7 +67,7 @@ class ComplEx:
         loss: "k-vs-all" (`KvsAll`), "k-vs-all-bce" (`KvsAllBCE`), "one-vs-all" or "self-adversarial". With the first
             two the batch size counts queries.
         negatives: shared by the batch, for "self-adversarial".
-        relation_weight: of relation prediction, for the first two.
+        relation_weight: of relation prediction, for all but "self-adversarial".
         rounding: of the gradient, for "k-vs-all".
     """
 

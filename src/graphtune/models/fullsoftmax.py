@@ -13,12 +13,13 @@ from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import QuerySampler
 
 QUERY_LOSSES = ("k-vs-all", "k-vs-all-bce")
-SMOOTHED = ("one-vs-all", *QUERY_LOSSES)
+FULL_LOSSES = ("one-vs-all", *QUERY_LOSSES)
+"""Those against every entity."""
 
 
 @dataclass(frozen=True)
 class Full:
-    """Options of "k-vs-all" and "k-vs-all-bce"; see `KvsAll`.
+    """Options of the losses against every entity; see `KvsAll`.
 
     Attributes:
         relation_weight: of relation prediction.
@@ -36,8 +37,8 @@ class Full:
         """
         number("relation_weight", who, self.relation_weight, 0)
         number("rounding", who, self.rounding, 0, 1)
-        if self.relation_weight and loss not in QUERY_LOSSES:
-            what = f"0 unless the loss is one of {QUERY_LOSSES}"
+        if self.relation_weight and loss not in FULL_LOSSES:
+            what = f"0 unless the loss is one of {FULL_LOSSES}"
             raise bad("relation_weight", who, what, self.relation_weight, f"The loss is {loss!r}.")
 
 

@@ -12,13 +12,13 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, Recipe
 from graphtune.models.chance import generator
-from graphtune.models.fullsoftmax import PLAIN, QUERY_LOSSES, Full, query_pretraining
+from graphtune.models.fullsoftmax import FULL_LOSSES, PLAIN, QUERY_LOSSES, Full, query_pretraining
 from graphtune.models.lookup import Lookup
 from graphtune.models.scorer import Scorer
 from graphtune.objectives import OneVsAll, SelfAdversarial
 from graphtune.sampling import EdgeSampler, Negatives, QuerySampler
 
-LOSSES = ("one-vs-all", *QUERY_LOSSES, "self-adversarial")
+LOSSES = (*FULL_LOSSES, "self-adversarial")
 DISTANCES = ("transe", "rotate")  # scorers of encoders that have a margin
 
 
@@ -55,14 +55,14 @@ def triple_pretraining(
         negatives, sharing: how they are drawn and by whom shared, for "self-adversarial".
         margin, temperature: for "self-adversarial".
         label_smoothing: for the other losses.
-        full: for those of queries.
+        full: for those against every entity.
     """
     one_of("loss", "triple_pretraining", loss, LOSSES)
     if loss in QUERY_LOSSES:
         return query_pretraining(graph, config, loss, label_smoothing, full)
     if loss == "one-vs-all":
         sampler = EdgeSampler(graph, config.batch_size, None, reciprocal=True, seed=config.seed)
-        return sampler, OneVsAll(label_smoothing)
+        return sampler, OneVsAll(label_smoothing, full.relation_weight)
     drawn = negatives.shared_by(sharing)
     sampler = EdgeSampler(graph, config.batch_size, drawn, reciprocal=True, seed=config.seed)
     return sampler, SelfAdversarial(margin, temperature)

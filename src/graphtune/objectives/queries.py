@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from graphtune.batch import QueryBatch
 from graphtune.objectives.base import Losses
-from graphtune.objectives.entropy import can_form
 from graphtune.objectives.grouped import rounded_entropy
+from graphtune.objectives.relations import can_round, relation_entropy
 from graphtune.objectives.rows import rows_and_all
 
 ROUNDING = 1 / 64
@@ -64,7 +64,7 @@ class KvsAll:
         keys, target = rows.keys, batch.target
         if self.last is not None:
             keys, target = keys[self.first : self.last], target - self.first
-        if self.rounding and _can_round(model.scorer, rows.query, keys):
+        if self.rounding and can_round(model.scorer, rows.query, keys):
             options = batch.phase, self.rounding, self.label_smoothing
             values = rounded_entropy(rows.query, keys, batch.bounds(), target, *options)
         else:
@@ -95,27 +95,6 @@ class KvsAllBCE:
         return _with_relations(self, (sums / batch.count)[of], model.scorer, batch, rows)
 
 
-def relation_entropy(
-    scorer: Any, source: Tensor, relation: Tensor, key: Tensor, phase: Tensor, rounding: float
-) -> Tensor:
-    """-log [B] of the share of each relation in exp(score) over all 2R of them, the nodes given (Chen et al., 2021).
-
-    Args:
-        scorer: one with `relation_query` costs a product; others score all relations one by one.
-        source: [B, D] embeddings; key: [B, Q] of the targets.
-        relation: [B].
-        phase, rounding: as in `rounded_entropy`.
-    """
-    query, rows = scorer.relation_query(source, key), scorer.get_parameter(scorer.relation_names[0])
-    if query is None:
-        every = (torch.full_like(relation, r) for r in range(len(rows)))
-        scores = torch.stack([scorer.pair(scorer.query(source, r), key) for r in every], 1)
-        return F.cross_entropy(scores, relation, reduction="none")
-    if rounding and _can_round(scorer, query, rows):
-        return rounded_entropy(query, rows, torch.arange(len(relation) + 1), relation, phase, rounding)
-    return F.cross_entropy(query @ rows.T, relation, reduction="none")
-
-
 def _rows(model: Any, batch: QueryBatch) -> _Rows:
     """All at once where keys are the embeddings themselves, as each array [N, D] of gradients costs as much as a step
     of the optimiser."""
@@ -126,10 +105,6 @@ def _rows(model: Any, batch: QueryBatch) -> _Rows:
     else:
         source, target = model.drop(F.embedding(batch.source, z)), F.embedding(batch.target, keys)
     return _Rows(source, scorer.query(source, batch.relation), keys, target)
-
-
-def _can_round(scorer: Any, query: Tensor, key: Tensor) -> bool:
-    return can_form(scorer, query, key) and not torch.is_autocast_enabled("cpu")
 
 
 def _entropy(scores: Tensor, of: Tensor, target: Tensor, smoothing: float) -> Tensor:

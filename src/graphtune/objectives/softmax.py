@@ -12,6 +12,7 @@ from graphtune.batch import Batch
 from graphtune.objectives.base import Losses
 from graphtune.objectives.entropy import can_form, full_entropy, sampled_entropy
 from graphtune.objectives.parts import factors, is_positive, noise_scores, pair_and_noise
+from graphtune.objectives.relations import relation_entropy
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,12 @@ class OneVsAll:
 
     Attributes:
         label_smoothing: share of the target's weight spread over all nodes.
+        relation_weight: of `relation_entropy`, the cross-entropy of the relation among all 2R; 0 for none.
         first, last: the rows that can be answers (the items of a recommender); all where `last` is None.
     """
 
     label_smoothing: float = 0.0
+    relation_weight: float = 0.0
     first: int = 0
     last: int | None = None
     reads_all = True
@@ -73,4 +76,9 @@ class OneVsAll:
         else:
             scores = model.scorer.cross(query, answers)
             values = F.cross_entropy(scores, target, reduction="none", label_smoothing=smoothing)
-        return Losses(values, factors(model.scorer, batch, source, F.embedding(batch.target, keys)))
+        right = F.embedding(batch.target, keys)
+        if self.relation_weight:
+            assert batch.relation is not None
+            relations = relation_entropy(model.scorer, source, batch.relation, right)
+            values = values + self.relation_weight * relations
+        return Losses(values, factors(model.scorer, batch, source, right))

@@ -10,7 +10,7 @@ from graphtune.evaluate import Evaluation, evaluate_triples
 from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.models.base import Model
-from graphtune.models.fullsoftmax import SMOOTHED, Full
+from graphtune.models.fullsoftmax import FULL_LOSSES, Full
 from graphtune.models.knowledge import margin_of, triple_pretraining
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import SHARINGS
@@ -31,7 +31,7 @@ class TripleCompletion(EdgeSamples):
         negatives: of each example, for "self-adversarial".
         margin: for "self-adversarial"; None is that of the model's recipe, 0 where it has none, as products do.
         label_smoothing: share of the right entity's weight spread over all, not for "self-adversarial".
-        relation_weight: of relation prediction, for queries.
+        relation_weight: of relation prediction, not for "self-adversarial".
         rounding: of the gradient, for "k-vs-all"; see `KvsAll`.
         invert: also train (t, s, h) for each (h, r, t) wherever that holds for this share of the train part's triples
             of r, or more: symmetric relations, where s is r, and inverse ones; 0 for none. Every triple is read
@@ -56,13 +56,13 @@ class TripleCompletion(EdgeSamples):
 
     def __post_init__(self) -> None:
         fits = is_of(self.split, "edge") and self.split.graph.relation is not None
-        check_smoothing("TripleCompletion", self.label_smoothing, self.loss, *SMOOTHED)
+        check_smoothing("TripleCompletion", self.label_smoothing, self.loss, *FULL_LOSSES)
         self._full.check("TripleCompletion", self.loss)
         number("invert", "TripleCompletion", self.invert, 0, 1)
         one_of("sharing", "TripleCompletion", self.sharing, SHARINGS)
         number("temperature", "TripleCompletion", self.temperature, 0)
-        if self.sharing != "batch" and (self.noise == "in-batch" or self.loss in SMOOTHED):
-            which = f"loss={self.loss!r}" if self.loss in SMOOTHED else "noise='in-batch'"
+        if self.sharing != "batch" and (self.noise == "in-batch" or self.loss in FULL_LOSSES):
+            which = f"loss={self.loss!r}" if self.loss in FULL_LOSSES else "noise='in-batch'"
             raise bad("sharing", "TripleCompletion", f"'batch' for {which}", self.sharing)
         need(fits, "TripleCompletion", "a split of triples", describe(self.split))
         self._check_samples(self.split.graph, self.loss, self.loss == "self-adversarial", corrected=False)
