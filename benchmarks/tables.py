@@ -23,7 +23,8 @@ def table() -> str:
     for path in sorted((HERE / "results").glob("*.json")):
         record = json.loads(path.read_text())
         machine = record["machine"]
-        machines.add(f"{machine['processor']}, {machine['cores']} cores, torch {machine['versions']['torch']}")
+        kind = machine["processor"] + (f" ({machine['vectors']})" if "vectors" in machine else "")
+        machines.add(f"{kind}, {machine['cores']} cores, torch {machine['versions']['torch']}")
         command = record["command"].removeprefix("python benchmarks/")
         for number, figure in enumerate(record.get("shown", record["figures"])):
             name = f"`{command}`" if number == 0 else ""

@@ -161,6 +161,7 @@ def test_what_cannot_be_measured_is_refused(place: Path) -> None:
 def test_the_machine_says_what_it_is() -> None:
     found = machine()
     assert found["cores"] >= 1 and found["threads"] >= 1 and "torch" in found["versions"]
+    assert found["vectors"]
     assert commit() is None or len(commit().rstrip("+")) >= 7
     begin = cpu_seconds()
     assert sum(range(300_000)) and cpu_seconds() > begin

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import graphtune
 from graphtune.kernels.parallel import thread_count
 
@@ -19,9 +21,10 @@ PACKAGES = ("graphtune", "torch", "numpy", "numba", "torch-geometric", "scikit-l
 
 
 def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
-    """Processor, cores, threads, versions and commit."""
+    """Processor, its vector instructions as torch uses them, cores, threads, versions and commit."""
     return {
         "processor": _processor(),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
         "threads": thread_count(),
         "python": platform.python_version(),
