@@ -1,9 +1,11 @@
 """The three forms of question: answers against scores one by one, known facts, ids of one's own, nearest entities."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import graphtune
 from graphtune.check import ArgumentError
@@ -51,6 +53,33 @@ def test_answers_are_the_best_scores_with_known_facts_marked(recipe):
     backwards = model.frozen().cross(graph.ids.index(["e3"]), range(9), np.array([2 + 3]))[0]
     assert [a.id for a in found.answers] == [f"e{i}" for i in np.argsort(-backwards, kind="stable")[:4]]
     assert found.known == sum((r, t) == ("z", "e3") for _, r, t in known)
+
+
+def test_what_no_triple_holds_is_named_and_gets_no_probability():
+    whole = random_triples()
+    keep = (whole.edges != 0).all(axis=0) & (whole.relation != 2)
+    graph = whole.replace(edges=whole.edges[:, keep], relation=whole.relation[keep])
+    model = ComplEx(dim=8).build(graph, seed=1)
+    model.calibration = CURVES
+    for asked, unseen in (("e0", "y"), ("e0",)), (("e2", "z"), ("z",)), (("e2", "y"), ()):
+        found = model.complete(*asked, k=9)
+        assert found.unseen == unseen
+        assert all((a.probability is None) == bool(unseen or a.known) for a in found.answers)
+    assert model.complete(head="e0", tail="e0").unseen == ("e0", "e0")
+
+
+def test_a_model_of_nan_has_no_answers():
+    model = ComplEx(dim=8).build(random_triples(), seed=1)
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    with pytest.raises(ArgumentError, match=r"`model` of Model.complete must be one whose scores"):
+        model.complete("e1", "y")
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: type(r).__name__)
+def test_a_loss_that_there_is_not_is_refused_where_it_is_written(recipe):
+    with pytest.raises(ArgumentError, match=f"`loss` of {type(recipe).__name__} must be one of.*Got 'one-vs-al'"):
+        replace(recipe, loss="one-vs-al")
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: type(r).__name__)

@@ -149,6 +149,11 @@ def test_unseen_entities_are_kept_and_counted(tied):
     found = evaluate_triples(model, triple_split())
     assert len(found.per_query["mrr"]) == 2 * 17
     assert found.counts == {"triples": 17, "triples with an entity unseen in train (kept)": 2}
+    split = triple_split()
+    strange = np.where((split.part == TRAIN) & (split.graph.relation == 0), UNUSED, split.part).astype(np.uint8)
+    found = evaluate_triples(model, given_split(split.graph, strange, "edge"))
+    count = int((split.test.relation == 0).sum())
+    assert count and found.counts["triples with a relation unseen in train (kept)"] == count
 
 
 def test_amri_by_hand(tied):

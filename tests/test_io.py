@@ -283,7 +283,9 @@ def test_triple_files_share_one_id_space_and_keep_their_order(write):
     }
     graph, part, report = read_triple_files(files)
     assert pairs(graph) == [("a", "b"), ("b", "c"), ("c", "a"), ("a", "b")]
-    assert (part.tolist(), part.dtype) == ([0, 0, 1, 1], np.uint8)
+    assert (part.tolist(), part.dtype) == ([0, 0, 2, 2], np.uint8)
+    backwards, part, _ = read_triple_files(dict(reversed(files.items())))
+    assert (pairs(backwards)[:2], part.tolist()) == ([("c", "a"), ("a", "b")], [2, 2, 0, 0])
     assert report.summary == {"nodes": 3, "edges": 4, "relations": 2, "components": 1, "train": 2, "test": 2}
     assert report.source == "train.txt, test.txt"
     assert finding(report, "repeated edges").action == "kept"
@@ -313,7 +315,7 @@ def test_event_files(write):
     files = {"train": write("1 10\n2 20.0\n", "train.txt"), "test": write("2 10\n", "test.txt")}
     graph, part, report = read_event_files(files)
     assert pairs(graph) == [(1, 10), (2, 20), (2, 10)]
-    assert part.tolist() == [0, 0, 1]
+    assert part.tolist() == [0, 0, 2]
     assert report.summary["train"] == 2
 
 
@@ -321,7 +323,7 @@ def test_adjacency_lists_of_users_and_items(write):
     files = {"train": write("0 5 6\n1 5\n2\n\n", "train.txt"), "test": write(b"1\t6  7 \r\n", "test.txt")}
     graph, part, report = read_adjacency_lists(files)
     assert pairs(graph) == [(0, 5), (0, 6), (1, 5), (1, 6), (1, 7)]
-    assert part.tolist() == [0, 0, 0, 1, 1]
+    assert part.tolist() == [0, 0, 0, 2, 2]
     assert graph.ids.kinds == ("user", "item")
     assert report.summary == {
         "nodes": 6,
@@ -600,8 +602,12 @@ def test_attributes_that_are_not_there(tmp_path):
 
 
 def test_parts_that_are_not_there(write):
-    with pytest.raises(ArgumentError, match="names of parts with their files"):
+    with pytest.raises(ArgumentError, match=r"names of parts .* with their files. Got {}"):
         read_triple_files({})
+    with pytest.raises(ArgumentError, match=r"names of parts \(train, valid, test, unused\) with their files"):
+        read_triple_files({"train": write("a\tr\tb\n"), "dev": write("a\tr\tb\n")})
+    with pytest.raises(DataError, match=r"must have 3 columns \(head, relation, tail\).* Got 2"):
+        read_triples(write("a\tb\nc\td\n"))
     with pytest.raises(DataError, match="must hold a user and items in a line"):
         read_adjacency_lists(write("1\n2\n"))
     with pytest.raises(DataError, match="binary data"):

@@ -121,6 +121,7 @@ def _completion(stored: Stored, names: Sequence[str], k: int, new: bool) -> dict
         "query": list(names),
         "new": new,
         "known": found.known,
+        "unseen": list(found.unseen),
         "calibrated_on": None if model.calibration is None else model.calibration.triples,
         "answers": [asdict(answer) for answer in found.answers],
     }
@@ -135,6 +136,8 @@ def _show_completion(result: dict[str, Any]) -> None:
         lines("A higher score is likelier; scores are not calibrated to probabilities.")
     else:
         lines(f"Probability of the answer, where one is missing; calibrated on {on:,} validation triples.")
+    if result["unseen"]:
+        lines(f"In no triple that the model learned from: {', '.join(map(str, result['unseen']))}.")
     lines(f"{result['known']:,} known answers" + (", left out." if result["new"] else "; --new leaves them out."))
 
 

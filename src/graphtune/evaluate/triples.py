@@ -19,8 +19,8 @@ def evaluate_triples(model: Model, split: Split, part: int = TEST, side: str = "
     """MRR, Hits@1/3/10, mean rank and AMRI; filtered, realistic ranks.
 
     Known answers other than the asked one are left out: those of train and validation when validation is evaluated, of
-    all three parts when test is. Ties count as the mean of their places. Triples whose entities no training triple
-    holds stay in and are counted.
+    all three parts when test is. Ties count as the mean of their places. Triples whose entities or relation no
+    training triple holds stay in and are counted. Heads are ranked by the reverse relation, `model.score` scores tails.
 
     Args:
         model: scores triples; relation r + R reads r backwards.
@@ -40,6 +40,9 @@ def evaluate_triples(model: Model, split: Split, part: int = TEST, side: str = "
     groups = _groups(ranks, split)
     unseen = by_entities(asked.edges, split.train).of
     counts = {"triples": asked.num_edges, "triples with an entity unseen in train (kept)": int(unseen.sum())}
+    strange = int((~np.isin(np.asarray(asked.relation), np.asarray(split.train.relation))).sum())
+    if strange:
+        counts["triples with a relation unseen in train (kept)"] = strange
     pooled = {"amri": Pooled(_amri, (ranks.rank, ranks.candidates))}
     return Evaluation(_name(side), PARTS[part], rank_scores(ranks.rank), pooled, counts, groups, ranks)
 

@@ -17,6 +17,7 @@ from graphtune.ids import NODE, NodeIds
 from graphtune.io.encode import Encoded, encode_ids, used_only
 from graphtune.io.tables import Column, Table, find_columns
 from graphtune.io.values import Numbers, read_numbers, read_times
+from graphtune.split.keys import PARTS
 
 
 @dataclass(frozen=True)
@@ -195,3 +196,8 @@ def part_sizes(names: Iterable[str], part: np.ndarray) -> dict[str, int]:
     """How many edges each of the named parts holds."""
     names = list(names)
     return dict(zip(names, np.bincount(part, minlength=len(names)).tolist()))
+
+
+def part_numbers(names: Iterable[str], part: np.ndarray) -> np.ndarray:
+    """[E] uint8: the numbers that splits have for these parts, whatever their order; 0 for what is no part of one."""
+    return np.array([PARTS.index(name) if name in PARTS else 0 for name in names], dtype=np.uint8)[part]

@@ -15,7 +15,7 @@ from graphtune.disk import MEMORY
 from graphtune.events import cut_sessions
 from graphtune.findings import Finding, Report
 from graphtune.graph import Graph
-from graphtune.io.assemble import Shape, build_graph, finish, part_sizes, read_rows
+from graphtune.io.assemble import Shape, build_graph, finish, part_numbers, part_sizes, read_rows
 from graphtune.io.layout import TextOptions
 from graphtune.io.matrices import MATRIX_FILES, read_matrix_file
 from graphtune.io.networks import NETWORK_FILES, read_network_file
@@ -153,7 +153,7 @@ def read_triple_files(
     moved; malformed lines are dropped, and the report shows what cleaning would find in the whole.
 
     Returns:
-        The graph; [E] uint8 the number of the file, in the order of `files`, that each edge stands in; the report.
+        The graph; [E] uint8 the part that each edge stands in, 0 for train, 1 for valid, 2 for test; the report.
 
     Raises:
         ArgumentError, DataError: see `read_edges`.
@@ -298,7 +298,7 @@ def _read_parts(
     rows = read_rows(tables, columns, shape)
     graph, part, findings = build_graph(rows, shape)
     graph, report = finish(graph, [*rows.findings, *findings], LOOK_ONLY, strict, rows.source)
-    return graph, part, report.add([], **part_sizes(paths, part))
+    return graph, part_numbers(paths, part), report.add([], **part_sizes(paths, part))
 
 
 def _refuse(suffix: str, **options: object) -> None:

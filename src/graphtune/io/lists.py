@@ -14,7 +14,7 @@ from graphtune.cleaning import LOOK_ONLY
 from graphtune.findings import EXAMPLES, Finding, Report
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
-from graphtune.io.assemble import finish, part_sizes
+from graphtune.io.assemble import finish, part_numbers, part_sizes
 from graphtune.io.encode import encode_ids
 from graphtune.io.layout import not_text, open_buffer
 from graphtune.io.tables import as_parts
@@ -33,8 +33,8 @@ def read_adjacency_lists(
         strict: raise where anything would be changed.
 
     Returns:
-        The graph, directed, of the kinds "user" and "item"; [E] uint8 the number of the file, in the order of
-        `files`, that each edge stands in; the report.
+        The graph, directed, of the kinds "user" and "item"; [E] uint8 the part that each edge stands in, 0 for train or
+        the one file, 1 for valid, 2 for test; the report.
 
     Raises:
         ArgumentError: `files` is neither.
@@ -58,7 +58,7 @@ def read_adjacency_lists(
         names = users.ids.take(pa.array(users.rows[bare[:EXAMPLES]])).to_pylist()
         findings.append(Finding("lines with a user and no item", len(bare), "kept", tuple(map(str, names))))
     graph, report = finish(graph, findings, LOOK_ONLY, strict, source)
-    return graph, part, report.add([], **part_sizes(paths, part))
+    return graph, part_numbers(paths, part), report.add([], **part_sizes(paths, part))
 
 
 def _words(path: Path) -> pa.Array:

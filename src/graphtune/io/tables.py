@@ -14,6 +14,7 @@ from graphtune.check import ArgumentError, DataError, bad
 from graphtune.findings import Finding
 from graphtune.io.layout import COMPRESSION, TextOptions, check_file, check_names, first_line
 from graphtune.io.text import TextTable
+from graphtune.split.keys import PARTS
 
 Column = str | int
 """A column by its name, or by its position from 0."""
@@ -128,9 +129,13 @@ def find_columns(
 
     Raises:
         ArgumentError: a column is not there, or two roles share one.
+        DataError: the table has fewer columns than are needed.
     """
     asked = {role: want for role, want in wanted.items() if want is not None}
     named = table.has_names and set(usual) <= set(table.names) and not set(needed) & set(asked)
+    if len(table.names) < len(needed) and not set(needed) & set(asked):
+        count = f"{len(needed)} columns ({', '.join(needed)})"
+        raise DataError(f"{table.source} must have {count}, split by its delimiter. Got {len(table.names)}.")
     default: dict[str, Column] = dict(zip(needed, usual if named else range(len(needed))))
     columns: dict[str, int] = {}
     for role, want in (default | asked).items():
@@ -195,10 +200,10 @@ def as_parts(files: Mapping[str, str | Path] | str | Path, who: str) -> dict[str
     """The parts of a data set with their files; a single file is a part called "edges".
 
     Raises:
-        ArgumentError: there are none, or one is not the name of a file.
+        ArgumentError: there are none, one is not called as a part of a split, or not the name of a file.
     """
     if not isinstance(files, Mapping):
-        files = {"edges": files}
-    if not 0 < len(files) < 256:
-        raise bad("files", who, '1 to 255 names of parts with their files, such as {"train": path}', files)
+        return {"edges": as_path(files, who)}
+    if not files or not set(files) <= set(PARTS):
+        raise bad("files", who, f"names of parts ({', '.join(PARTS)}) with their files", files)
     return {part: as_path(path, who) for part, path in files.items()}

@@ -198,7 +198,8 @@ class Model(nn.Module):
     ) -> np.ndarray:
         """Scores of edges source -> target, [n] float32; larger is likelier.
 
-        Undirected graphs give the mean of both directions.
+        Undirected graphs give the mean of both directions. Of triples it is the score of the tail; which heads are
+        likely a model with reciprocal relations tells by the reverse relation, as `complete` and evaluation ask it.
 
         Raises:
             ArgumentError: lengths differ, an id is unknown, or `relation` is missing or not called for.

@@ -54,6 +54,8 @@ class Completion:
         head, relation, tail: as asked; None for what is missing.
         answers: the best candidates, best first.
         known: how many facts answer the question already.
+        unseen: what is asked about, but in no triple that the model learned from, so that nothing speaks for the
+            answers; they have no probabilities then.
     """
 
     head: Any
@@ -61,6 +63,7 @@ class Completion:
     tail: Any
     answers: tuple[Answer, ...]
     known: int
+    unseen: tuple[Any, ...] = ()
 
 
 def complete(
@@ -81,13 +84,16 @@ def complete(
     facts, parts, part_of = _facts(graph, known)
     query = _rows(graph, missing, asked)
     found = candidates(scores, missing, query, graph)[0].astype(np.float64)
+    if np.isnan(found).any():
+        raise bad("model", "Model.complete", "one whose scores are numbers", "NaN")
+    unseen = _unseen(graph, missing, asked, query[:, 0])
     _, edge = answering(facts, missing, query)
     answer = column(facts, missing)[edge]
     part = np.full(len(found), len(parts))
     np.minimum.at(part, answer, part_of[edge])
     free = part == len(parts)
     curve: Curve | None = None if calibration is None else getattr(calibration, PLACES[missing])
-    chances = None if curve is None else curve.chances(found[None], free[None])[0]
+    chances = None if curve is None or unseen else curve.chances(found[None], free[None])[0]
     order = np.argsort(-found, kind="stable")
     order = order[free[order]][:k] if new else order[:k]
     ids = (graph.relation_ids if missing == 1 else graph.ids).values(order)
@@ -100,7 +106,7 @@ def complete(
         )
         for name, at in zip(ids, order.tolist())
     )
-    return Completion(*asked, answers, int((~free).sum()))
+    return Completion(*asked, answers, int((~free).sum()), unseen)
 
 
 def candidates(scores: Scores, missing: int, query: np.ndarray, graph: Graph) -> np.ndarray:
@@ -148,6 +154,13 @@ def _rows(graph: Graph, missing: int, asked: tuple[Any, Any, Any]) -> np.ndarray
     tables = (graph.ids, "node"), (graph.relation_ids, "relation"), (graph.ids, "node")
     given = [(*tables[place], asked[place]) for place in range(3) if place != missing]
     return np.stack([table.index([name], what=what) for table, what, name in given])
+
+
+def _unseen(graph: Graph, missing: int, asked: tuple[Any, Any, Any], rows: np.ndarray) -> tuple[Any, ...]:
+    """Those of the two given parts that no triple of the graph holds."""
+    places = [place for place in range(3) if place != missing]
+    held = [np.asarray(graph.relation) if place == 1 else graph.edges for place in places]
+    return tuple(asked[place] for place, rest, row in zip(places, held, rows) if not (rest == row).any())
 
 
 def _facts(graph: Graph, known: Graph | Split | None) -> tuple[Graph, tuple[str, ...], np.ndarray]:

@@ -14,7 +14,7 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
 from graphtune.models.fullsoftmax import Full
-from graphtune.models.knowledge import bilinear_training, relation_rows, triple_model, triple_pretraining
+from graphtune.models.knowledge import bilinear_training, check_loss, relation_rows, triple_model, triple_pretraining
 from graphtune.models.scorer import Scorer
 from graphtune.objectives.penalties import modulus
 from graphtune.objectives.queries import ROUNDING
@@ -79,6 +79,7 @@ class ComplEx:
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=2, negatives=1)
+        check_loss(self)
         self._full.check("ComplEx", self.loss)
         if self.dim % 2:
             raise bad("dim", "ComplEx", "even: half real, half imaginary parts", self.dim)

@@ -15,7 +15,7 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
 from graphtune.models.chance import generator
-from graphtune.models.knowledge import relation_rows, triple_model, triple_pretraining
+from graphtune.models.knowledge import check_loss, relation_rows, triple_model, triple_pretraining
 from graphtune.models.lookup import Context
 from graphtune.models.norm import BatchNorm
 from graphtune.models.scorer import Scorer
@@ -111,6 +111,7 @@ class ConvE:
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, channels=1, kernel=1, negatives=1)
+        check_loss(self)
         for name in ("input_dropout", "map_dropout", "hidden_dropout", "label_smoothing"):
             chance(name, "ConvE", getattr(self, name))
         if min(2 * self.height, self.width) < self.kernel:

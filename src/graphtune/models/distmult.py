@@ -12,7 +12,7 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
 from graphtune.models.fullsoftmax import Full
-from graphtune.models.knowledge import bilinear_training, relation_rows, triple_model, triple_pretraining
+from graphtune.models.knowledge import bilinear_training, check_loss, relation_rows, triple_model, triple_pretraining
 from graphtune.models.scorer import Scorer
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import Negatives, Sampler
@@ -67,6 +67,7 @@ class DistMult:
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, negatives=1)
+        check_loss(self)
         self._full.check("DistMult", self.loss)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:

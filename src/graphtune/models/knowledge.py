@@ -29,6 +29,15 @@ def triple_model(recipe: Recipe, scorer: Scorer, graph: Graph, scale: float, see
     return Model(recipe, Lookup(graph.num_nodes, recipe.dim, scale, seed), scorer, graph)
 
 
+def check_loss(recipe: Any) -> None:
+    """Refuse a recipe whose loss is none of those for triples.
+
+    Raises:
+        ArgumentError: it is so.
+    """
+    one_of("loss", type(recipe).__name__, recipe.loss, LOSSES)
+
+
 def relation_rows(num_relations: int, dim: int, scale: float, seed: int) -> nn.Parameter:
     """[2R, D] normal rows: R relations, then the same read backwards."""
     rows = torch.empty(2 * num_relations, dim)

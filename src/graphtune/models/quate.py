@@ -13,7 +13,7 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
-from graphtune.models.knowledge import bilinear_training, relation_rows, triple_model, triple_pretraining
+from graphtune.models.knowledge import bilinear_training, check_loss, relation_rows, triple_model, triple_pretraining
 from graphtune.models.scorer import Scorer
 from graphtune.sampling import Negatives, Sampler
 
@@ -72,6 +72,7 @@ class QuatE:
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=4, negatives=1)
+        check_loss(self)
         if self.dim % 4:
             raise bad("dim", "QuatE", "divisible by 4, the reals of a quaternion", self.dim)
 

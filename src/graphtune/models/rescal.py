@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
-from graphtune.models.knowledge import bilinear_training, relation_rows, triple_model, triple_pretraining
+from graphtune.models.knowledge import bilinear_training, check_loss, relation_rows, triple_model, triple_pretraining
 from graphtune.models.scorer import Scorer
 from graphtune.sampling import Negatives, Sampler
 
@@ -87,6 +87,7 @@ class RESCAL:
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, negatives=1)
+        check_loss(self)
 
     def build(self, graph: Graph, seed: int = 0) -> Model:
         return triple_model(self, RESCALScorer(graph.num_relations, self.dim, seed=seed), graph, 1e-3, seed)

@@ -16,7 +16,7 @@ from graphtune.kernels.own import MODULUS, Own
 from graphtune.models.base import Model, check_recipe
 from graphtune.models.chance import generator
 from graphtune.models.distance import modulus_cross
-from graphtune.models.knowledge import distance_training, triple_model, triple_pretraining
+from graphtune.models.knowledge import check_loss, distance_training, triple_model, triple_pretraining
 from graphtune.models.own import scores_by_kernel
 from graphtune.models.scorer import Scorer
 from graphtune.sampling import Negatives, Sampler
@@ -82,6 +82,7 @@ class RotatE:
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=2, negatives=1, margin=0.0)
+        check_loss(self)
         if self.dim % 2:
             raise bad("dim", "RotatE", "even: half real, half imaginary parts", self.dim)
 

@@ -13,7 +13,7 @@ from graphtune.check import bad
 from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
-from graphtune.models.knowledge import bilinear_training, relation_rows, triple_model, triple_pretraining
+from graphtune.models.knowledge import bilinear_training, check_loss, relation_rows, triple_model, triple_pretraining
 from graphtune.models.scorer import Scorer
 from graphtune.sampling import Negatives, Sampler
 
@@ -71,6 +71,7 @@ class SimplE:
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=2, negatives=1)
+        check_loss(self)
         if self.dim % 2:
             raise bad("dim", "SimplE", "even: half for heads, half for tails", self.dim)
 

@@ -15,7 +15,7 @@ from graphtune.graph import Graph
 from graphtune.kernels.own import EUCLID, TAXICAB, Own
 from graphtune.models.base import Model, check_recipe
 from graphtune.models.distance import euclid_cross, taxicab_cross
-from graphtune.models.knowledge import distance_training, relation_rows, triple_model, triple_pretraining
+from graphtune.models.knowledge import check_loss, distance_training, relation_rows, triple_model, triple_pretraining
 from graphtune.models.own import scores_by_kernel
 from graphtune.models.scorer import Scorer
 from graphtune.sampling import Negatives, Sampler
@@ -82,6 +82,7 @@ class TransE:
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, negatives=1, margin=0.0)
+        check_loss(self)
         one_of("norm", "TransE", self.norm, (1, 2))
 
     def build(self, graph: Graph, seed: int = 0) -> Model:

@@ -14,7 +14,7 @@ from graphtune.config import TrainConfig
 from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
 from graphtune.models.chance import generator
-from graphtune.models.knowledge import relation_rows, triple_model, triple_pretraining
+from graphtune.models.knowledge import check_loss, relation_rows, triple_model, triple_pretraining
 from graphtune.models.norm import BatchNorm
 from graphtune.models.rescal import times_matrices
 from graphtune.models.scorer import Scorer
@@ -90,6 +90,7 @@ class TuckER:
 
     def __post_init__(self) -> None:
         check_recipe(self, dim=1, relation_dim=1, negatives=1)
+        check_loss(self)
         for name in ("input_dropout", "relation_dropout", "hidden_dropout", "label_smoothing"):
             chance(name, "TuckER", getattr(self, name))
 

@@ -11,7 +11,7 @@ from graphtune.evaluate.seen import refuse_seen
 from graphtune.graph import Graph
 from graphtune.models.base import Model
 from graphtune.models.fullsoftmax import FULL_LOSSES, Full
-from graphtune.models.knowledge import margin_of, triple_pretraining
+from graphtune.models.knowledge import LOSSES, margin_of, triple_pretraining
 from graphtune.objectives.queries import ROUNDING
 from graphtune.sampling import SHARINGS
 from graphtune.split import TEST, VALID, Split, inverse_rules, with_inverses
@@ -56,6 +56,7 @@ class TripleCompletion(EdgeSamples):
 
     def __post_init__(self) -> None:
         fits = is_of(self.split, "edge") and self.split.graph.relation is not None
+        one_of("loss", "TripleCompletion", self.loss, LOSSES)
         check_smoothing("TripleCompletion", self.label_smoothing, self.loss, *FULL_LOSSES)
         self._full.check("TripleCompletion", self.loss)
         number("invert", "TripleCompletion", self.invert, 0, 1)
