@@ -46,6 +46,8 @@ SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
         "schedule": "cosine",
         "eval_every": 5,
     },
+    # dim of 200, 500, norm of 1, 2, k-vs-all, 20 and 60 epochs
+    ("codex-s", "transe"): {"epochs": 60, "eval_every": 20},
     # n3 and relation_weight as Lacroix et al. (2018) and Chen et al. (2021) chose them on validation; dim and epochs
     # for three quarters of an hour of CPU. dim=500 in batches of 256 came to more on validation, .472 against .469
     ("wn18rr", "complex"): {
