@@ -76,7 +76,7 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "missing column": (("embed", "friends.csv", "--weight", "cost", *NEW), 2, ("'cost'", "source, target, weight")),
     "missing ends": (("embed", "friends.csv", "--columns", "a,b", *NEW), 2, ("'a'", "source, target, weight")),
     "one column": (("embed", "one-column.csv", *NEW), 1, ("two columns", "--delimiter")),
-    "two columns for triples": (("embed", "clubs.csv", "--triples", *NEW), 2, ("tail", "id, label")),
+    "two columns for triples": (("embed", "clubs.csv", "--triples", *NEW), 1, ("3 columns", "head, relation, tail")),
     "mixed types, strict": (
         ("embed", "mixed.csv", "--weight", "weight", "--strict", *NEW), 1, ("'heavy'", "without --strict"),
     ),

@@ -112,7 +112,7 @@ def test_gowalla(data):
     files = {part: data / f"rec/gowalla/{part}.txt" for part in ("train", "test")}
     _, part, report = read_adjacency_lists(files, strict=True)
     assert (report.summary["users"], report.summary["items"]) == (29_858, 40_981)
-    assert np.bincount(part).tolist() == [810_128, 217_242]
+    assert np.bincount(part).tolist() == [810_128, 0, 217_242]
     lightgcnpp = {part: data / f"rec/gowalla/lightgcnpp/{part}.txt" for part in PARTS}
     assert np.bincount(read_adjacency_lists(lightgcnpp)[1]).tolist() == [719_081, 91_047, 217_242]
 
@@ -124,7 +124,7 @@ def test_gowallas_matrix_of_users_and_items(data):
 def test_lastfm(data):
     files = {"train": data / "rec/lastfm/data1.txt", "test": data / "rec/lastfm/test1.txt"}
     graph, part, report = read_event_files(files, strict=True)
-    assert np.bincount(part).tolist() == [42_135, 10_533]
+    assert np.bincount(part).tolist() == [42_135, 0, 10_533]
     assert report.summary["items"] == 4_489
     assert report.summary["users"] == 1_880  # of the 1,892 that are numbered; the others have no event
     assert str(graph.ids.blocks[0].type) == "int64"

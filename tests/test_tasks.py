@@ -136,9 +136,10 @@ def test_triple_completion(recipe):
     pretrained = pretrain(recipe, split, replace(SHORT, epochs=2), run=QUIET)
     assert "mrr" in pretrained.history[-1]
     before = snapshot(pretrained.model)
+    lr = 0.05 if isinstance(recipe, ConvE) else 0.1  # at 0.1 what ConvE comes to hangs on the order of sums
     for loss in ("k-vs-all", "one-vs-all", "self-adversarial"):
         task = TripleCompletion(split, loss=loss, negatives=32, margin=2.0)
-        tuned = finetune(pretrained.model, task, replace(SHORT, epochs=40, lr=0.1, optimizer="adagrad"), QUIET)
+        tuned = finetune(pretrained.model, task, replace(SHORT, epochs=40, lr=lr, optimizer="adagrad"), QUIET)
         assert tuned.history[-1]["loss"] < tuned.history[0]["loss"], loss
         if loss != "self-adversarial":
             assert task.evaluate(tuned.model)["mrr"] > 2 * task.evaluate(recipe.build(split.train))["mrr"]
