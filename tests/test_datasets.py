@@ -118,8 +118,8 @@ def test_movielens_by_hand(tmp_path):
     assert graph.weight.tolist() == [3, 4] and graph.time.tolist() == [20, 10]
     features = graph.features.toarray()
     of = {(kind, node): features[graph.ids.index([node], kind)[0]] for kind, node in (("item", 5), ("item", 242))}
-    assert of["item", 5][:2].tolist() == [1, 1] and of["item", 242][:2].tolist() == [0, 1]
-    assert features[graph.ids.index([196], "user")[0]][2:].tolist() == [49, 0, 1, 0, 1]
+    assert of["item", 5][:4].tolist() == [1, 0, 1, 1] and of["item", 242][:4].tolist() == [0, 1, 0, 1]
+    assert features[graph.ids.index([196], "user")[0]][4:].tolist() == [49, 0, 1, 0, 1]
 
 
 def test_planetoid_against_torch_geometric(data):

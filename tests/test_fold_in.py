@@ -50,18 +50,20 @@ def test_half_a_step_of_alternating_least_squares():
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 3))
 def test_the_ridge_is_that_of_generalised_cross_validation(seed, noise):
-    """n |y - H y|^2 / tr(I - H)^2 with H written out, the mean among what is fitted."""
+    """n r'Vr / tr(I - H)^2, r what is left and V the weights, with H written out, the mean among what is fitted."""
     rng = np.random.default_rng(seed)
-    x, w = rng.normal(1, 1, (12, 4)), rng.normal(size=(4, 2))
+    x, w, v = rng.normal(1, 1, (12, 4)), rng.normal(size=(4, 2)), rng.uniform(0.5, 5, 12)
     y = x @ w + noise * rng.normal(size=(12, 2))
-    centred, goal = x - x.mean(0), y - y.mean(0)
-    gram = centred.T @ centred
+    weigh = np.diag(v / v.mean())
+    centred, goal = (table - v @ table / v.sum() for table in (x, y))
+    gram = centred.T @ weigh @ centred
     found = {}
     for ridge in RIDGES:
         inverse = np.linalg.inv(gram + ridge * np.trace(gram) / 4 * np.eye(4))
-        hat = centred @ inverse @ centred.T + 1 / 12
-        found[np.square(y - hat @ y).sum() / np.trace(np.eye(12) - hat) ** 2] = inverse @ centred.T @ goal
-    np.testing.assert_allclose(regress_rows(x, y).weight, found[min(found)], rtol=1e-6, atol=1e-9)
+        hat = centred @ inverse @ centred.T @ weigh + np.outer(np.ones(12), v / v.sum())
+        left = goal - centred @ inverse @ centred.T @ weigh @ goal
+        found[np.trace(left.T @ weigh @ left) / np.trace(np.eye(12) - hat) ** 2] = inverse @ centred.T @ weigh @ goal
+    np.testing.assert_allclose(regress_rows(x, y, v).weight, found[min(found)], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("rows", ["mean", "solve"])

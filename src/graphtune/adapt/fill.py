@@ -87,11 +87,12 @@ def has_features(graph: Graph) -> np.ndarray:
 
 
 def _feature_map(bigger: Model, old: np.ndarray) -> RowMap:
-    """Ridge regression from features to the rows of old nodes of a kind."""
+    """Ridge regression from features to the rows of old nodes of a kind, which are surer the more edges they have."""
     old = old[has_features(bigger.graph)[old]]
     old = old[np.linspace(0, len(old) - 1, min(len(old), FITTED)).astype(np.int64)]
     tables = _rows_of(list(bigger.table_parameters().values()), old)
-    return regress_rows(_features(bigger.graph, old), np.concatenate(tables, axis=1))
+    count = np.bincount(bigger.graph.edges.ravel(), minlength=bigger.graph.num_nodes)[old]
+    return regress_rows(_features(bigger.graph, old), np.concatenate(tables, axis=1), np.sqrt(1 + count))
 
 
 def _features(graph: Graph, nodes: np.ndarray) -> np.ndarray:

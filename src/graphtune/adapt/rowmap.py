@@ -62,11 +62,18 @@ def fit_rows(told: np.ndarray, rows: np.ndarray, block: int, widths: Sequence[in
     return RowMap(weight, middle, mean)
 
 
-def regress_rows(features: np.ndarray, rows: np.ndarray) -> RowMap:
-    """Ridge regression from features [n, K] to rows [n, D], its ridge the one of `RIDGES` that generalised
-    cross-validation finds best (Golub, Heath & Wahba, 1979); all numbers are less their means."""
-    middle, mean = features.mean(axis=0), rows.mean(axis=0, dtype=np.float64)
-    x, y = features - middle, rows - mean
+def regress_rows(features: np.ndarray, rows: np.ndarray, weight: np.ndarray) -> RowMap:
+    """Weighted ridge regression from features [n, K] to rows [n, D], its ridge the one of `RIDGES` that generalised
+    cross-validation finds best (Golub, Heath & Wahba, 1979); all numbers are less their means.
+
+    Args:
+        features: of the nodes.
+        rows: what they have learned to be.
+        weight: [n] above 0, how much the squared error of each row counts.
+    """
+    middle, mean = (np.average(table, axis=0, weights=weight) for table in (features, rows.astype(np.float64)))
+    share = np.sqrt(weight / weight.mean())[:, None]
+    x, y = share * (features - middle), share * (rows - mean)
     with threadpool_limits(1):
         gram, told = x.T @ x, x.T @ y
         size = max(float(np.trace(gram)) / len(gram), np.finfo(np.float64).tiny)

@@ -163,7 +163,7 @@ def _lastfm(name: str, files: tuple[Path, ...]) -> Loaded:
 
 
 def _movielens(name: str, files: tuple[Path, ...]) -> Loaded:
-    """The ratings with their times; genre of films, age, gender and occupation of users. RecBole's package has them."""
+    """MovieLens as RecBole packs it: ratings with times, films of a year and genres, users of an age and so on."""
     with zipfile.ZipFile(files[0]) as package, TemporaryDirectory() as folder:
         paths = {}
         for part in ("inter", "item", "user"):
@@ -172,7 +172,7 @@ def _movielens(name: str, files: tuple[Path, ...]) -> Loaded:
             paths[part].write_text(_one_genre_a_bar(content) if part == "item" else content)
         named: dict[str, Any] = {"delimiter": "\t", "header": True}
         graph, report = read_events(paths["inter"], user=0, item=1, weight=2, time=3, **named)
-        graph, more = read_features(paths["item"], graph, columns=[3], node_kind="item", **named)
+        graph, more = read_features(paths["item"], graph, columns=[2, 3], categories=[2], node_kind="item", **named)
         graph, yet_more = read_features(paths["user"], graph, columns=[1, 2, 3], node_kind="user", **named)
     return graph, None, _both(_both(report, more), yet_more)
 

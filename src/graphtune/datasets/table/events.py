@@ -68,7 +68,7 @@ EVENTS = (
         "recommendation",
         "https://grouplens.org/datasets/movielens/100k/",
         "research use, no redistribution without permission of GroupLens",
-        {"users": 943, "items": 1682, "edges": 100000, "features": 43},
+        {"users": 943, "items": 1682, "edges": 100000, "features": 116},
         files_below(
             "rec/movielens-100k/",
             PYTHON_PACKAGES + "ab/fe/7d606cb7cd2b166a36b100cb9435d21014ceee16c192d972deb0976967a8/",
