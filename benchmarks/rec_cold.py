@@ -92,12 +92,12 @@ def chosen(recipe: gt.Recipe, parts: Parts, config: gt.TrainConfig) -> tuple[str
     return max(scores, key=lambda way: scores[way]), scores
 
 
-def run(graph: gt.Graph, of: str, name: str, seed: int, changes: dict[str, Any]) -> dict[str, Any]:
+def run(graph: gt.Graph, name: str, seed: int, changes: dict[str, Any]) -> dict[str, Any]:
     """Scores of the model folded in and trained anew, and of old users before and after."""
     recipe, own = RECIPES[name]
     config = replace(recipe.training(), **{"eval_every": 2, "patience": 3, "seed": seed, **own, **changes})
-    parts = divided(graph, of, RATIOS, seed)
-    way, valid = chosen(recipe, divided(parts.first.graph, of, FOR_CHOICE, seed), config)
+    parts = divided(graph, "user", RATIOS, seed)
+    way, valid = chosen(recipe, divided(parts.first.graph, "user", FOR_CHOICE, seed), config)
     first, seconds_first = timed(lambda: gt.pretrain(recipe, parts.first, config, run=QUIET))
     model, seconds = timed(lambda: fold(first.model, parts, way))
     anew, seconds_anew = timed(lambda: gt.pretrain(recipe, parts.later, config, run=QUIET))
@@ -135,7 +135,6 @@ def main() -> None:
     parser = arguments(__doc__, seeds=3)
     parser.add_argument("data", nargs="?", default="lastfm")
     parser.add_argument("--models", nargs="*", default=["mf-softmax", "lightgcn-softmax"], choices=list(RECIPES))
-    parser.add_argument("--of", choices=("user", "item"), default="user", help="which of the two are held out")
     parser.add_argument("--epochs", type=int, default=60, help="at most")
     parser.add_argument("--batch-size", type=int, help="instead of each model's own")
     parser.add_argument("--lr", type=float, help="instead of each model's own")
@@ -147,7 +146,7 @@ def main() -> None:
     runs: dict[str, list[dict[str, Any]]] = {}
     for name in args.models:
         seeds = range(1 if args.quick else args.seeds)
-        runs[name] = [run(graph, args.of, name, seed, changes) for seed in seeds]
+        runs[name] = [run(graph, name, seed, changes) for seed in seeds]
         for key in runs[name][0]["figures"]:
             values = [one["figures"][key] for one in runs[name]]
             print(f"{name} {key}: {mean_and_spread(values)}", flush=True)
