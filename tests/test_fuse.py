@@ -164,8 +164,8 @@ def test_ndcg_of_lists_by_hand() -> None:
     scores = np.array([[[3.0, 2.0, 1.0, -np.inf]], [[0.0, 5.0, 1.0, -np.inf]]], dtype=np.float32)
     relevant = np.array([[False, True, False, False]])
     lists = Lists(scores, relevant, np.array([1.0]), 2)
-    assert lists.ndcg(np.array([1.0, 0.0])) == pytest.approx(1 / np.log2(3))
-    assert lists.ndcg(np.array([0.0, 1.0])) == 1.0
+    assert lists.measure(np.array([1.0, 0.0])) == pytest.approx(1 / np.log2(3))
+    assert lists.measure(np.array([0.0, 1.0])) == 1.0
     assert ndcg_at_k(np.array([[False, True]]), np.array([1]), 2)[0] == pytest.approx(1 / np.log2(3))
     assert learned(lists, 2)[1] > 0
 

@@ -52,6 +52,7 @@ def fused_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
     """Markdown for several models that rank as one; arguments as of `model_card`."""
     options = config["recipe"]["options"]
     rows = [f"| {m['model']} | {m['directory']} | {w:.4g} |" for m, w in zip(config["models"], options["weights"])]
+    asked = "complete(head, relation)" if config["graph"]["relations"] else "recommend(user)"
     how = f"1 / ({options['k']:g} + rank)" if options["by"] == "rrf" else "standard scores"
     lines = [
         "# Several models fused to one ranking",
@@ -60,8 +61,9 @@ def fused_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
         "",
         *("| model | directory | weight |", "|---|---|---|", *rows),
         "",
-        *("```python", "import graphtune", "graphtune.load(DIRECTORY).recommend(user)", "```"),
+        *("```python", "import graphtune", f"graphtune.load(DIRECTORY).{asked}", "```"),
         "",
+        *([*_calibration(config["calibration"]), ""] if config["calibration"] else []),
         *("## Scores", "", *_score_table(metrics)),
         "",
         "Made with " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()) + ".",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from graphtune.graph import Graph
 from graphtune.kernels.ranking import top_k
 from graphtune.models.fused import BY, Fused, Fusion
 from graphtune.models.ranked import Sets, left_out
-from graphtune.split import Split
+from graphtune.sampling.known import Known
+from graphtune.split import VALID, Split
 
 WHO = "fuse"
 USERS, BATCH = 5000, 256  # of validation that the weights are learned on, and how many at a time
@@ -31,14 +32,15 @@ def fuse(models: Sequence[Any], split: Split | None = None, by: str = "rrf", k: 
     """One ranking from several.
 
     With "rrf" all models count alike by their ranks. With "weights" standard scores are added, weighed so that NDCG@k
-    on the validation part is best: from equal weights on, each in turn is tried larger, smaller and at 0, until nothing
-    gains. Test edges are not looked at. Of more than 5000 users with validation edges so many are drawn.
+    on the validation part is best, of triples the MRR of both sides: from equal weights on, each in turn is tried
+    larger, smaller and at 0, until nothing gains. Test edges are not looked at. Of more than 5000 users with validation
+    edges, or questions of triples, so many are drawn.
 
     Args:
         models: over one graph, the train part of the split; anything with `graph`, `ids` and `frozen()`.
-        split: of edges without relations, with a validation part for "weights".
+        split: of edges, with a validation part for "weights".
         by: "rrf" or "weights".
-        k: places of the list that the weights are chosen by.
+        k: places of the list that the weights are chosen by; without effect on triples.
         seed: of the users who are drawn.
 
     Raises:
@@ -55,7 +57,14 @@ def fuse(models: Sequence[Any], split: Split | None = None, by: str = "rrf", k: 
         return fused
     if split is None or split.unit != "edge" or not split.valid.num_edges:
         raise bad("split", WHO, "one of edges with a validation part for by='weights'", split)
-    return Fused(Fusion(by, learned(lists_of(fused, split.valid, k, seed), len(models))), models)
+    judge = questions_of(fused, split, seed) if fused.reads_relations else lists_of(fused, split.valid, k, seed)
+    return Fused(Fusion(by, learned(judge, len(models))), models)
+
+
+class Judge(Protocol):
+    """What says how good weights are."""
+
+    def measure(self, weights: np.ndarray) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -74,21 +83,45 @@ class Lists:
     ideal: np.ndarray
     k: int
 
-    def ndcg(self, weights: np.ndarray) -> float:
+    def measure(self, weights: np.ndarray) -> float:
         """The mean over users of NDCG@k with these weights [P]."""
-        given = np.flatnonzero(weights)
-        total: np.ndarray = np.zeros(self.relevant.shape, dtype=np.float32)
-        for p in given:
-            total += np.float32(weights[p]) * self.scores[p]
+        total = weighed(self.scores, weights)
         found, _ = top_k(total, min(self.k, total.shape[1]), np.zeros(len(total) + 1, np.int64), np.empty(0, np.int64))
         hits = np.take_along_axis(self.relevant, np.maximum(found, 0), axis=1) & (found >= 0)
         return float((hits @ discounts(found.shape[1]) / self.ideal).mean())
 
 
-def learned(lists: Lists, count: int) -> tuple[float, ...]:
-    """Weights of `count` models, of sum 1, of the best NDCG that changing one after another finds."""
+@dataclass(frozen=True)
+class Questions:
+    """What weights are learned on, of triples.
+
+    Attributes:
+        answer: [P, U] float32 scores of the answers on the common scale.
+        rivals: [P, U, M] those of other candidates that are not known; -inf in empty places.
+    """
+
+    answer: np.ndarray
+    rivals: np.ndarray
+
+    def measure(self, weights: np.ndarray) -> float:
+        """MRR with these weights [P], realistic and filtered, among the rivals."""
+        right, total = weighed(self.answer, weights)[:, None], weighed(self.rivals, weights)
+        rank = 1 + (total > right).sum(axis=1) + (total == right).sum(axis=1) / 2
+        return float((1 / rank).mean())
+
+
+def weighed(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum over models [P, ...] of those with a weight."""
+    total: np.ndarray = np.zeros(scores.shape[1:], dtype=np.float32)
+    for p in np.flatnonzero(weights):
+        total += np.float32(weights[p]) * scores[p]
+    return total
+
+
+def learned(judge: Judge, count: int) -> tuple[float, ...]:
+    """Weights of `count` models, of sum 1, of the best measure that changing one after another finds."""
     weights = np.full(count, 1 / count)
-    best = lists.ndcg(weights)
+    best = judge.measure(weights)
     for _ in range(ROUNDS):
         before = best
         for p in range(count):
@@ -98,7 +131,7 @@ def learned(lists: Lists, count: int) -> tuple[float, ...]:
                 if not tried.any():
                     continue
                 tried /= tried.sum()
-                score = lists.ndcg(tried)
+                score = judge.measure(tried)
                 if score > best + GAIN:
                     weights, best = tried, score
         if best <= before + GAIN:
@@ -130,6 +163,23 @@ def lists_of(fused: Fused, hidden: Graph, k: int, seed: int) -> Lists:
     relevant &= all_scores[0] > -np.inf
     ideal = np.cumsum(discounts(k))[np.minimum(counts, k) - 1]
     return Lists(all_scores, relevant, ideal, k)
+
+
+def questions_of(fused: Fused, split: Split, seed: int) -> Questions:
+    """Validation triples with the head or the tail missing, and the best other candidates of each model."""
+    frozen, known = fused.frozen(), Known.of(split.through(VALID))
+    (head, tail), relation = split.valid.edges, np.asarray(split.valid.relation)
+    asked = np.concatenate(
+        [np.stack([head, relation, tail]), np.stack([tail, relation + split.graph.num_relations, head])], axis=1
+    )
+    which = np.random.default_rng(seed).permutation(asked.shape[1])[:USERS]
+    answers, rivals = [], []
+    for begin in range(0, len(which), BATCH):
+        source, reads, answer = asked[:, which[begin : begin + BATCH]]
+        scaled = list(frozen.scaled(source, reads))
+        answers.append(np.stack([scores[np.arange(len(answer)), answer] for scores in scaled]))
+        rivals.append(_best(scaled, known.answers(source, reads), DEPTH)[1])
+    return Questions(np.concatenate(answers, axis=1), np.concatenate(rivals, axis=1))
 
 
 def discounts(k: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from graphtune.adapt.fuse import fuse
@@ -14,10 +15,11 @@ from graphtune.cli.options.saved import FuseOptions
 from graphtune.cli.output import fingerprint
 from graphtune.cli.settings import own_recipes
 from graphtune.cli.talk import Talk, lines, table
+from graphtune.graph import Graph
 from graphtune.models.fused import Fused
 from graphtune.split import VALID, Split
 from graphtune.store import Record, Stored, check_target, open_directory, save
-from graphtune.tasks import Recommendation
+from graphtune.tasks import Recommendation, Task, TripleCompletion, calibrate, can_calibrate
 
 
 def fuse_directories(options: FuseOptions, talk: Talk) -> dict[str, Any]:
@@ -30,16 +32,17 @@ def fuse_directories(options: FuseOptions, talk: Talk) -> dict[str, Any]:
     split = _same_split(stored, options.directories)
     talk.say(f"Fusing {len(stored)} models by {options.by}")
     fused = fuse([one.model for one in stored], split, options.by, options.k)
-    task = None if split is None else Recommendation(split, k=options.k)
+    task = _task(fused, split, options.k)
     watched = split is not None and split.valid.num_edges
     valid = task.evaluate(fused, VALID).means() if task is not None and watched else None  # type: ignore[arg-type]
     metrics = {} if task is None else {task.name: task.evaluate(fused).as_dict()}  # type: ignore[arg-type]
     seconds = round(time.monotonic() - begun, 1)
     notes = {"command": "fuse", "fused": list(options.directories), "by": options.by, "seconds": seconds}
+    if split is not None and can_calibrate(fused, split):  # type: ignore[arg-type]
+        fused.calibration = calibrate(fused, split)  # type: ignore[arg-type]
     save(out, fused, Record(split, metrics=metrics, notes=notes), options.overwrite)
     names = [type(one.model.recipe).__name__ for one in stored]
     parts = zip(options.directories, names, fused.recipe.weights)
-    user = fused.ids.values([int(fused.graph.adjacency("out").degree.argmax())])[0]
     return {
         "directory": str(out),
         "by": options.by,
@@ -47,7 +50,7 @@ def fuse_directories(options: FuseOptions, talk: Talk) -> dict[str, Any]:
         "valid": valid,
         "metrics": metrics,
         "seconds": seconds,
-        "next": shlex.join(["graphtune", "recommend", str(out), str(user), "-k", "10"]),
+        "next": shlex.join(["graphtune", *map(str, _question(fused.graph, out))]),
     }
 
 
@@ -58,6 +61,20 @@ def show_fusion(result: dict[str, Any]) -> None:
     for task, evaluation in result["metrics"].items():
         show_evaluation({"model": "Fused", **evaluation, "task": task})
     lines("", f"Saved in {result['directory']} ({result['seconds']} s). Next:", f"  {result['next']}")
+
+
+def _task(fused: Fused, split: Split | None, k: int) -> Task | None:
+    if split is None:
+        return None
+    return TripleCompletion(split) if fused.reads_relations else Recommendation(split, k=k)
+
+
+def _question(graph: Graph, out: Path) -> list[object]:
+    """A command that asks the ranking about something of this very graph."""
+    if graph.relation_ids is not None and graph.relation is not None:
+        (head,), (relation,) = graph.ids.values(graph.edges[0, :1]), graph.relation_ids.values(graph.relation[:1])
+        return ["predict", out, head, relation, "?"]
+    return ["recommend", out, graph.ids.values([int(graph.adjacency("out").degree.argmax())])[0], "-k", 10]
 
 
 def refuse_fused(stored: Stored, directory: str, who: str) -> None:

@@ -128,6 +128,11 @@ class Model(nn.Module):
         return self.encoder.dim
 
     @property
+    def reads_relations(self) -> bool:
+        """Whether it scores triples."""
+        return self.scorer.reads_relations
+
+    @property
     def device(self) -> torch.device:
         return next(chain(self.parameters(), self.buffers())).device
 

@@ -1,12 +1,13 @@
 """One ranking from those of several models over the same graph.
 
-Axes: P models, U users, C candidates, n pairs.
+Of triples a "user" is a source asked for the targets of a relation. Axes: P models, U users, C candidates, n pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,11 @@ from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.kernels.fusion import reciprocal_ranks, standard_scores
 from graphtune.models.base import Model
-from graphtune.models.ranked import left_out, targets_of
+from graphtune.models.calibration import Calibration
+from graphtune.models.completion import Completion
+from graphtune.models.ranked import Sets, left_out, targets_of
+from graphtune.sampling.known import Known
+from graphtune.split import Split
 
 BY = ("rrf", "weights")
 AT_ONCE = 1 << 24  # scores of a model held at a time by `pairs`
@@ -66,7 +71,8 @@ class Fused:
         models: over the same graph, each with `graph`, `ids` and `frozen()`.
 
     Raises:
-        ArgumentError: there are none, they learned from different graphs, or from triples, or weights are not as many.
+        ArgumentError: there are none, they learned from different graphs, one of triples does not score relations, or
+            weights are not as many.
     """
 
     def __init__(self, recipe: Fusion, models: Sequence[Any]):
@@ -77,8 +83,11 @@ class Fused:
         if len(self.recipe.weights) != len(self.models):
             raise bad("weights", "Fused", f"one a model, {len(self.models)} in all", recipe.weights)
         self.graph: Graph = self.models[0].graph
-        if self.graph.relation is not None:
-            raise bad("models", "Fused", "of a graph without relations", f"{self.graph.num_relations} relations")
+        self.calibration: Calibration | None = None
+        for model in self.models if self.reads_relations else ():
+            if not model.reads_relations:
+                what = "such that each scores relations, as ComplEx, of a graph that has them"
+                raise bad("models", "Fused", what, type(model.recipe).__name__)
         for model in self.models[1:]:
             if model.graph is not self.graph and model.graph.fingerprint != self.graph.fingerprint:
                 raise bad("models", "Fused", "over one graph", "different edges or ids")
@@ -87,16 +96,45 @@ class Fused:
     def ids(self) -> NodeIds:
         return self.graph.ids
 
+    @property
+    def reads_relations(self) -> bool:
+        """Whether it scores triples."""
+        return self.graph.relation is not None
+
     def frozen(self) -> FusedScores:
         """What scores pairs, as the weights are now."""
         return FusedScores(self.recipe, tuple(model.frozen() for model in self.models), self.graph)
 
-    def score(self, source: Sequence[Any] | np.ndarray, target: Sequence[Any] | np.ndarray) -> np.ndarray:
-        """As `Model.score`; scores of different users are of different scales."""
-        return Model.score(self, source, target)  # type: ignore[arg-type]
+    def score(
+        self,
+        source: Sequence[Any] | np.ndarray,
+        target: Sequence[Any] | np.ndarray,
+        relation: Sequence[Any] | np.ndarray | None = None,
+    ) -> np.ndarray:
+        """As `Model.score`; scores of different users, or questions, are of different scales."""
+        return Model.score(self, source, target, relation)  # type: ignore[arg-type]
 
-    def relation_rows(self, relation: None) -> None:
-        """There are no relations."""
+    def score_relations(
+        self, source: Sequence[Any] | np.ndarray, target: Sequence[Any] | np.ndarray
+    ) -> tuple[list[Any], np.ndarray]:
+        """As `Model.score_relations`."""
+        return Model.score_relations(self, source, target)  # type: ignore[arg-type]
+
+    def complete(
+        self,
+        head: Any = None,
+        relation: Any = None,
+        tail: Any = None,
+        k: int = 10,
+        known: Graph | Split | None = None,
+        new: bool = False,
+    ) -> Completion:
+        """As `Model.complete`."""
+        return Model.complete(self, head, relation, tail, k, known, new)  # type: ignore[arg-type]
+
+    def relation_rows(self, relation: Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
+        """As `Model.relation_rows`."""
+        return Model.relation_rows(self, relation)  # type: ignore[arg-type]
 
     def recommend(self, user: Any, k: int = 10, known: Graph | None = None) -> list[tuple[Any, float]]:
         """As `Model.recommend`."""
@@ -128,8 +166,9 @@ class FusedScores:
         """Rows that can be targets."""
         return targets_of(self.graph)
 
-    def cross(self, u: np.ndarray, columns: range) -> np.ndarray:
-        """[U, len(columns)] float32 scores; ranks and means are over all candidates whatever the columns.
+    def cross(self, u: np.ndarray, columns: range, relation: np.ndarray | None = None) -> np.ndarray:
+        """[U, len(columns)] float32 scores; ranks and means are over all candidates whatever the columns. Of triples
+        relation r + R reads r backwards.
 
         Raises:
             ArgumentError: a column is no candidate.
@@ -137,27 +176,44 @@ class FusedScores:
         every = self.candidates
         if columns.start < every.start or columns.stop > every.stop:
             raise bad("columns", "FusedScores.cross", f"within {every}", columns)
-        total = np.zeros((len(u), len(every)), dtype=np.float32)
-        for weight, scaled in zip(self.recipe.weights, self.scaled(u)):
-            total += np.float32(weight) * scaled
+        total = self._sum(self.scaled(u, relation), (len(u), len(every)))
         return total[:, columns.start - every.start : columns.stop - every.start]
 
-    def pairs(self, u: np.ndarray, v: np.ndarray, relation: None = None) -> np.ndarray:
-        """[n] float32 scores of u -> v; there are no relations."""
+    def pairs(self, u: np.ndarray, v: np.ndarray, relation: np.ndarray | None = None) -> np.ndarray:
+        """[n] float32 scores of u -> v."""
         every, scores = self.candidates, np.empty(len(u), dtype=np.float32)
-        users, place = np.unique(u, return_inverse=True)
+        asked, place = np.unique(u if relation is None else np.stack([u, relation]), axis=-1, return_inverse=True)
+        users, relations = (asked, None) if relation is None else asked
         size = max(1, AT_ONCE // max(1, len(every)))
         for begin in range(0, len(users), size):
             mine = np.flatnonzero((place >= begin) & (place < begin + size))
-            block = self.cross(users[begin : begin + size], every)
+            some = slice(begin, begin + size)
+            block = self.cross(users[some], every, None if relations is None else relations[some])
             scores[mine] = block[place[mine] - begin, np.asarray(v)[mine] - every.start]
         return scores
 
-    def scaled(self, u: np.ndarray) -> Iterator[Any]:
+    def relations(self, u: np.ndarray, v: np.ndarray, count: int) -> np.ndarray:
+        """[n, count] float32 scores of u -> v by each of the first `count` relations, on a scale among these."""
+        nothing = np.zeros(len(u) + 1, dtype=np.int64), np.empty(0, dtype=np.int64)
+        return self._sum(self._scaled(lambda model: model.relations(u, v, count), nothing), (len(u), count))
+
+    def scaled(self, u: np.ndarray, relation: np.ndarray | None = None) -> Iterator[Any]:
         """[U, C] of each model with a weight in turn, on the common scale; 0 for those without."""
-        indptr, indices = left_out(self.graph, self.graph, u)
+        if relation is None:
+            return self._scaled(lambda model: model.cross(u, self.candidates), left_out(self.graph, self.graph, u))
+        known = self._known.answers(u, relation)
+        return self._scaled(lambda model: model.cross(u, self.candidates, relation), known)
+
+    def _scaled(self, scores: Callable[[Any], np.ndarray], out: Sets) -> Iterator[Any]:
         for weight, model in zip(self.recipe.weights, self.models):
-            if weight:
-                yield self.recipe.scale(model.cross(u, self.candidates), indptr, indices)
-            else:
-                yield np.float32(0)
+            yield self.recipe.scale(scores(model), *out) if weight else np.float32(0)
+
+    def _sum(self, scaled: Iterator[Any], shape: tuple[int, int]) -> np.ndarray:
+        total: np.ndarray = np.zeros(shape, dtype=np.float32)
+        for weight, scores in zip(self.recipe.weights, scaled):
+            total += np.float32(weight) * scores
+        return total
+
+    @cached_property
+    def _known(self) -> Known:
+        return Known.of(self.graph)

@@ -54,6 +54,14 @@ class Known:
         row, itself = self._row(source, relation), self._itself(source)
         return unknown_targets(self.indptr, self.indices, row, count, low, high, seed, itself)
 
+    def answers(self, source: np.ndarray, relation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """CSR [n + 1] and indices: the targets of each source by its relation, none where no triple asks so."""
+        assert self.query is not None
+        asked = source * self.relations + relation
+        low, high = (self.indptr[np.searchsorted(self.query, asked, side)] for side in ("left", "right"))
+        indptr = np.concatenate([[0], np.cumsum(high - low)])
+        return indptr, self.indices[np.arange(indptr[-1]) + np.repeat(low - indptr[:-1], high - low)]
+
     def _row(self, source: np.ndarray, relation: np.ndarray | None) -> np.ndarray:
         if self.query is None:
             return source

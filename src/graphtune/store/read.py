@@ -118,6 +118,7 @@ def _read_fused(path: Path, config: dict[str, Any], run: dict[str, Any], recipes
     stored = [open_directory(path / name, recipes) for name in names]
     options = config["recipe"]["options"]
     fused = Fused(Fusion(**{**options, "weights": tuple(options["weights"])}), [one.model for one in stored])
+    fused.calibration = Calibration.of(config.get("calibration"))
     record = replace(stored[0].record, training=None, metrics=read_json(path / "metrics.json"))
     record = replace(record, history=_history(path), notes=run["notes"])
     return Stored(cast(Model, fused), record)  # a model to all that only ranks

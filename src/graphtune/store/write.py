@@ -87,7 +87,15 @@ def _write_fused(path: Path, fused: Fused, record: Record) -> None:
     kinds = [type(model.recipe).__name__ for model in fused.models]
     hashes = [sha256(path / name / "run.json") for name in names]
     described = [{"directory": n, "model": kind, "sha256": h} for n, kind, h in zip(names, kinds, hashes)]
-    config = {"recipe": recipe, FUSED: described, "training": None, "split": None}
+    calibration = None if fused.calibration is None else asdict(fused.calibration)
+    config = {
+        "recipe": recipe,
+        FUSED: described,
+        "calibration": calibration,
+        "training": None,
+        "graph": describe_graph(fused.graph),
+        "split": None,
+    }
     run = _made(fused.graph, record)
     own = {
         "config.json": commit_json(path / "config.json", config),

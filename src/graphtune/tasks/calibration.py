@@ -67,7 +67,7 @@ def can_calibrate(model: Model, split: Split | None) -> bool:
     """Whether `calibrate` can: a model of triples, a split of them and enough of these in validation."""
     if split is None or split.unit != "edge" or split.graph.relation is None or not split.graph.directed:
         return False
-    return model.scorer.reads_relations and split.valid.num_edges >= FEWEST
+    return model.reads_relations and split.valid.num_edges >= FEWEST
 
 
 def calibrate(model: Model, split: Split, triples: int = TRIPLES, seed: int = 0) -> Calibration:

@@ -21,7 +21,7 @@ class FuseOptions:
     ]
     out: o.Out
     by: Annotated[str, typer.Option("--by", help="rrf, or weights learned on the validation part.")] = "rrf"
-    k: Annotated[int, typer.Option("-k", help="Places of the list that is judged.")] = 20
+    k: Annotated[int, typer.Option("-k", help="Places of the list that is judged; of triples none.")] = 20
     model: o.Own = None
     overwrite: o.Overwrite = False
 
