@@ -134,3 +134,43 @@ def test_what_is_asked_wrongly(case: str, place: Path) -> None:
 def test_a_file_without_ranks(place: Path) -> None:
     outcome = run("compare", "facts.tsv", "log.csv")
     assert outcome.code == 1 and "must hold ranks in Parquet" in outcome.error
+
+
+def test_parts_in_files_of_their_own(place: Path, tmp_path: Path) -> None:
+    rows = (place / "facts.tsv").read_text().splitlines()
+    parts = {"train": rows[:40], "valid": rows[40:50], "test": rows[50:]}
+    for part, lines in parts.items():
+        (tmp_path / f"{part}.tsv").write_text("\n".join(lines) + "\n")
+    files = (tmp_path / "train.tsv", "--valid", tmp_path / "valid.tsv", "--test", tmp_path / "test.tsv")
+    told = done("embed", *files, "--triples", "--out", tmp_path / "own", "--dim", "8", "--set", "epochs=1").err
+    assert "10 valid edges" in told and "leaks" not in told
+    split = graphtune.open_directory(tmp_path / "own").record.split
+    names, relations = split.graph.ids, split.graph.relation_ids
+    for part, lines in parts.items():
+        graph = getattr(split, part)
+        found = zip(names.values(graph.edges[0]), relations.values(graph.relation), names.values(graph.edges[1]))
+        assert sorted(found) == sorted(tuple(line.split("\t")) for line in lines)
+    assert done("inspect", *files, "--triples", "--json").json["reports"][0]["summary"]["test"] == 10
+    triples, no = ("--triples", "--model", "complex"), ("--out", tmp_path / "no")
+    assert "`--valid` of graphtune must be given with --test" in run("embed", files[0], *files[3:], *triples, *no).error
+    assert "`--test` of graphtune must be given with --valid" in run("embed", *files[:3], *triples, *no).error
+    assert "`--split` of embed must be left out" in run("embed", *files, *triples, "--split", "8:1:1", *no).error
+    assert "left out without --triples" in run("embed", *files, *no).error
+    assert "--k-core" in run("embed", *files, *triples, "--k-core", "2", *no).error
+    missing = (files[0], "--valid", tmp_path / "gone.tsv", *files[3:])
+    assert "gone.tsv" in run("embed", *missing, *triples, *no).error
+
+
+def test_events_in_files_of_their_own(place: Path, tmp_path: Path) -> None:
+    header, *rows = [",".join(line.split(",")[:2]) for line in (place / "log.csv").read_text().splitlines()]
+    for part, lines in {"train": rows[::2], "valid": rows[1::4], "test": rows[3::4]}.items():
+        (tmp_path / f"{part}.csv").write_text("\n".join([header, *lines]) + "\n")
+    files = (tmp_path / "train.csv", "--valid", tmp_path / "valid.csv", "--test", tmp_path / "test.csv")
+    log, no = ("--events", "user,item", "--model", "bprmf"), ("--out", tmp_path / "no")
+    done("embed", *files, *log, "--out", tmp_path / "own", *QUICK)
+    split = graphtune.open_directory(tmp_path / "own").record.split
+    users, items = (split.graph.ids.values(ends) for ends in split.test.edges)
+    assert sorted(f"{u},{i}" for u, i in zip(users, items)) == sorted(rows[3::4])
+    late = ("--events", "user,item,time", "--model", "bprmf")
+    assert "`--events` of graphtune must be user,item where" in run("embed", *files, *late, *no).error
+    assert "`--by` of embed must be left out" in run("embed", *files, *log, "--by", "user", *no).error

@@ -5,25 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphtune.check import DataError, bad
-from graphtune.cleaning import summary
-from graphtune.cli.extras import add_extras, cleaning, refuse
+from graphtune.cli.extras import add_extras, refuse
 from graphtune.cli.options.data import DataOptions, LabelOptions
+from graphtune.cli.reading import OF_READING, columns_of, read_file
 from graphtune.cli.talk import Talk
-from graphtune.disk import has_graph, load_graph
+from graphtune.disk import has_graph
 from graphtune.estimate.relational import RELATIONAL_GNNS
 from graphtune.estimate.triples import RELATIONAL as SCORERS
 from graphtune.findings import Report
 from graphtune.graph import Graph
-from graphtune.io import read_edges, read_events, read_features, read_labels, read_texts, read_triples
-from graphtune.split import Split
+from graphtune.io import read_features, read_labels, read_texts
+from graphtune.split import Split, given_split
 
 NAMED = "dataset:"
 RELATIONAL = tuple(map(str.lower, (*SCORERS, *RELATIONAL_GNNS)))
 OF_EVENTS = ("popularity", "itemknn", "ease", "gf-cf", "bspm")  # models that score the items that a user took
 DEFAULT_MODEL = {"edges": "deepwalk", "triples": "complex", "events": "lightgcn"}
-OF_READING = ("triples", "events", "columns", "directed", "weight", "time", "delimiter", "header", "label_attribute")
 OF_LOGS = ("session_gap", "user_features", "item_features", "social", "item_graph")
-DELIMITERS = {"\\t": "\t", "tab": "\t", "space": " "}
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Data:
     Attributes:
         graph: all of it.
         reports: what was found in each file.
-        published: the split it is published with, for a data set by name that has one.
+        published: the split it comes with: of a data set by name that has one, or of files for each part.
     """
 
     graph: Graph
@@ -75,7 +73,7 @@ def with_labels(graph: Graph, options: LabelOptions, strict: bool = False) -> tu
     """The graph with the labels of a file, where one is given."""
     if options.labels is None:
         return graph, ()
-    id_column, label_column = _columns(options.label_columns, "--label-columns", ("id", "label"))
+    id_column, label_column = columns_of(options.label_columns, "--label-columns", ("id", "label"))
     graph, report = read_labels(
         options.labels,
         graph,
@@ -131,10 +129,7 @@ def _from_file(options: DataOptions) -> Data:
         raise bad("--implicit", "graphtune", "given with --weight COLUMN", options.extras.implicit)
     if options.events is None:
         refuse(options.extras, "left out without --events", *OF_LOGS)
-    if has_graph(options.edges):
-        graph, report = _directory(options)
-    else:
-        graph, report = _triples(options) if options.triples else _events_or_edges(options)
+    graph, part, report = read_file(options)
     graph, of_extras = add_extras(options.extras, graph, options.strict)
     graph, of_labels = with_labels(graph, options.labels, options.strict)
     reports = [report, *of_extras, *of_labels]
@@ -144,81 +139,4 @@ def _from_file(options: DataOptions) -> Data:
     if options.texts is not None:
         graph, report = read_texts(options.texts, graph, node_kind=options.labels.kind, strict=options.strict)
         reports.append(report)
-    return Data(graph, tuple(reports))
-
-
-def _directory(options: DataOptions) -> tuple[Graph, Report]:
-    """A graph that `--on-disk` made, or `graphtune.save_graph`."""
-    refuse(options, "left out for a graph in a directory, which is read already", *OF_READING, "on_disk")
-    refuse(options.extras, "left out for a graph in a directory, which is cleaned already")
-    graph = load_graph(options.edges)
-    return graph, Report(options.edges).add([], **summary(graph))
-
-
-def _triples(options: DataOptions) -> tuple[Graph, Report]:
-    refuse(options, "left out for triples", "weight", "time", "label_attribute")
-    head, relation, tail = _columns(options.columns, "--columns", ("head", "relation", "tail"))
-    return read_triples(
-        options.edges,
-        delimiter=_delimiter(options),
-        header=options.header,
-        head=head,
-        relation=relation,
-        tail=tail,
-        cleaning=cleaning(options.extras),
-        strict=options.strict,
-    )
-
-
-def _events_or_edges(options: DataOptions) -> tuple[Graph, Report]:
-    if options.events is None:
-        return _edges(options)
-    fix = "Name the columns as --events user,item,time."
-    refuse(options, "left out for events", "columns", "time", "label_attribute", fix=fix)
-    names = options.events.split(",")
-    if len(names) not in (2, 3) or not all(names):
-        raise bad("--events", "graphtune", "the columns of user, item and, if wanted, time", options.events)
-    user, item, time = (*names, None)[:3]
-    return read_events(
-        options.edges,
-        delimiter=_delimiter(options),
-        header=options.header,
-        user=user,
-        item=item,
-        time=time,
-        weight=options.weight,
-        session_gap=options.extras.session_gap,
-        cleaning=cleaning(options.extras),
-        strict=options.strict,
-    )
-
-
-def _edges(options: DataOptions) -> tuple[Graph, Report]:
-    source, target = _columns(options.columns, "--columns", ("source", "target"))
-    return read_edges(
-        options.edges,
-        directed=options.directed or None,
-        delimiter=_delimiter(options),
-        header=options.header,
-        source=source,
-        target=target,
-        weight=options.weight,
-        time=options.time,
-        label=options.label_attribute,
-        cleaning=cleaning(options.extras),
-        strict=options.strict,
-        on_disk=options.on_disk,
-    )
-
-
-def _columns(text: str | None, option: str, roles: tuple[str, ...]) -> tuple[str | None, ...]:
-    if text is None:
-        return (None,) * len(roles)
-    names = tuple(text.split(","))
-    if len(names) != len(roles) or not all(names):
-        raise bad(option, "graphtune", f"{len(roles)} columns, {','.join(roles)}", text)
-    return names
-
-
-def _delimiter(options: DataOptions) -> str | None:
-    return None if options.delimiter is None else DELIMITERS.get(options.delimiter, options.delimiter)
+    return Data(graph, tuple(reports), None if part is None else given_split(graph, part, "edge"))

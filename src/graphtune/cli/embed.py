@@ -127,6 +127,9 @@ def show_embedding(result: dict[str, Any]) -> None:
 def _plan(options: EmbedOptions, talk: Talk) -> Plan:
     settings = parse_settings(options.set, "embed", {"dim": options.dim, "seed": options.seed})
     kind = kind_of(options.data)
+    if options.data.test is not None and (options.split, options.by) != (None, None):
+        what = "left out with --valid and --test, which are the split"
+        raise bad("--by" if options.split is None else "--split", "embed", what, options.split or options.by)
     if kind is not None:  # a model or a setting that is none is told before a large file is read
         check_pair(options.model or DEFAULT_MODEL[kind], kind)
         configure(find_variant(options.model or DEFAULT_MODEL[kind], options.variant)[0], settings)

@@ -62,7 +62,7 @@ def show_inspection(result: dict[str, Any]) -> None:
         lines("Side edges: " + ", ".join(f"{name} ({count:,})" for name, count in result["side"].items()))
     lines(*(result["events"]["lines"] if result["events"] else ()))
     _show_patterns(result["patterns"])
-    lines(*(f"Published split: {text}" for text in result["leaks"]))
+    lines(*(f"Split: {text}" for text in result["leaks"]))
     need = result["embed"]
     room = f"{amount(need['bytes'])} beyond the program itself; {amount(need['bytes_free'])} are free here"
     lines(f"`graphtune embed` would learn {need['model']}, dim {need['dim']}: about {room}")

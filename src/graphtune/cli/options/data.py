@@ -87,6 +87,14 @@ class DataOptions:
     ]
     triples: Annotated[bool, option("--triples", help="The file holds triples (h, r, t).", panel=DATA)] = False
     events: o.Events = None
+    valid: Annotated[
+        str | None,
+        option("--valid", metavar="FILE", help="A file of the validation part; EDGES is the train part then.",
+               panel=DATA),
+    ] = None  # fmt: skip
+    test: Annotated[
+        str | None, option("--test", metavar="FILE", help="The test part, together with --valid.", panel=DATA)
+    ] = None
     columns: o.Columns = None
     directed: Annotated[bool, option("--directed", help="Edges have a direction.", panel=DATA)] = False
     weight: o.Weight = None
