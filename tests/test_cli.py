@@ -421,6 +421,9 @@ def test_evaluate_shows_metrics_and_intervals(place: Path) -> None:
 
 
 def test_evaluate_takes_settings_of_the_task(place: Path) -> None:
+    of_training = run("evaluate", "log", "--task", "recommendation", "--set", "loss=softmax").error
+    assert "left out, as it is of training" in of_training and "depend on k." in of_training
+    assert "depend on no setting" in run("evaluate", "friends", "--task", "link-prediction", "--set", "focal=1").error
     found = done("evaluate", "log", "--task", "recommendation", "--set", "k=5", "--json").json
     assert "ndcg_5" in found["metrics"]
 

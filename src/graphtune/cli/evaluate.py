@@ -7,7 +7,7 @@ from typing import Any
 from graphtune.check import bad, one_of
 from graphtune.cli.options.saved import EvaluateOptions
 from graphtune.cli.output import check_file_target
-from graphtune.cli.settings import own_recipes, parse_settings
+from graphtune.cli.settings import Settings, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.cli.tasks import GIVEN, find_task, make_task
 from graphtune.evaluate import Evaluation, write_ranks
@@ -15,7 +15,7 @@ from graphtune.evaluate.ranks import SIDES
 from graphtune.split import TEST, VALID
 from graphtune.statistics import Estimate
 from graphtune.store import open_directory
-from graphtune.tasks import Recommendation, TripleClassification, TripleCompletion
+from graphtune.tasks import CommunityDetection, Recommendation, TripleClassification, TripleCompletion
 
 PARTS = {"valid": VALID, "test": TEST}
 GROUPS = {
@@ -24,6 +24,8 @@ GROUPS = {
     Recommendation.name: ("activity", "period"),
 }
 SHOWN_GROUPS = 20
+SETTINGS = {Recommendation.name: ("k",), CommunityDetection.name: ("k",), TripleClassification.name: ("negatives",)}
+"""Those of a task that scores depend on; its others are of training."""
 
 
 def evaluate(options: EvaluateOptions, talk: Talk) -> dict[str, Any]:
@@ -32,6 +34,7 @@ def evaluate(options: EvaluateOptions, talk: Talk) -> dict[str, Any]:
     task_class = find_task(options.task)
     settings = parse_settings(options.set, "evaluate", {})
     settings.check(task_class, hidden=GIVEN)
+    _check_settings(options.task, settings)
     _check_asked(options)
     stored = open_directory(options.directory, own_recipes(options.model))
     task = make_task(task_class, stored, options.directory, options.labels, options.seed, settings, talk)
@@ -61,6 +64,19 @@ def show_evaluated(result: dict[str, Any]) -> None:
         _show_groups(name, groups)
     if result["ranks"] is not None:
         lines(f"Ranks of the queries saved in {result['ranks']}; `graphtune compare` reads such files.")
+
+
+def _check_settings(task: str, settings: Settings) -> None:
+    """Refuse what scores do not depend on.
+
+    Raises:
+        ArgumentError: with what they do.
+    """
+    of_scores = SETTINGS.get(task, ())
+    for name, text in settings.values.items():
+        if name not in of_scores:
+            fix = f"Scores of {task} depend on {', '.join(of_scores) or 'no setting'}."
+            raise bad(f"--set {name}", "evaluate", "left out, as it is of training", text, fix)
 
 
 def _check_asked(options: EvaluateOptions) -> None:
