@@ -133,7 +133,7 @@ def test_what_is_asked_wrongly(case: str, place: Path) -> None:
 
 def test_a_file_without_ranks(place: Path) -> None:
     outcome = run("compare", "facts.tsv", "log.csv")
-    assert outcome.code == 1 and "must hold ranks in Parquet" in outcome.error
+    assert outcome.code == 1 and "must hold ranks or scores in Parquet" in outcome.error
 
 
 def test_parts_in_files_of_their_own(place: Path, tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ _HOME = {
     "graphtune.datasets": ("load_dataset",),
     "graphtune.disk": ("load_graph", "save_graph"),
     "graphtune.evaluate": (
-        "Evaluation", "choose_operator", "compare", "compare_ranks", "evaluate_probe", "read_ranks", "write_ranks",
+        "Evaluation", "choose_operator", "compare", "compare_ranks", "compare_scores", "evaluate_probe", "read_ranks",
+        "read_scores", "write_ranks", "write_scores",
     ),
     "graphtune.events": ("EventSummary", "cut_sessions", "describe_events"),
     "graphtune.findings": ("Finding", "Report"),

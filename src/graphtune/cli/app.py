@@ -143,15 +143,22 @@ def evaluate(asked: EvaluateOptions, quiet: o.Quiet = False, json: o.Json = Fals
 @command
 def compare(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILES...", help="Ranks that `graphtune evaluate --ranks` wrote.")
+        list[str], typer.Argument(metavar="FILES...", help="What `graphtune evaluate --ranks` or `--scores` wrote.")
     ],
-    metric: Annotated[str, typer.Option("--metric", help="mrr, mean_rank, or hits_ with a number.")] = "mrr",
+    metric: Annotated[
+        str | None,
+        o.option(
+            "--metric",
+            help="Of ranks mrr (unless given), mean_rank, or hits_ with a number; of users one of the "
+            "file's, such as ndcg_20.",
+        ),
+    ] = None,
     baseline: Annotated[
         str | None, o.option("--baseline", metavar="FILE", help="Test the others against this; the best unless given.")
     ] = None,
     json: o.Json = False,
 ) -> None:
-    """Tell whether models differ on the same queries, by the ranks of each."""
+    """Tell whether models differ on the same queries, by the ranks or the scores of each."""
     from graphtune.cli.compare import compare, show_comparison
 
     Talk(json).run(lambda: compare(files, metric, baseline), show_comparison)

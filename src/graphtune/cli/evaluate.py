@@ -10,7 +10,7 @@ from graphtune.cli.output import check_file_target
 from graphtune.cli.settings import Settings, own_recipes, parse_settings
 from graphtune.cli.talk import Talk, lines, table
 from graphtune.cli.tasks import GIVEN, find_task, make_task
-from graphtune.evaluate import Evaluation, write_ranks
+from graphtune.evaluate import Evaluation, write_ranks, write_scores
 from graphtune.evaluate.ranks import SIDES
 from graphtune.split import TEST, VALID
 from graphtune.statistics import Estimate
@@ -42,10 +42,13 @@ def evaluate(options: EvaluateOptions, talk: Talk) -> dict[str, Any]:
     found = task.evaluate(stored.model, part, *asked)
     if options.ranks is not None:
         write_ranks(options.ranks, found.ranks)
+    if options.scores is not None:
+        write_scores(options.scores, found, stored.model.ids)
     model = type(stored.model.recipe).__name__
     groups = {name: _grouped(found, name) for name in options.groups}
-    told = {"task": task.name, "side": options.side if asked else None, "groups": groups, "ranks": options.ranks}
-    return {"directory": options.directory, "model": model, **found.as_dict(), **told}
+    told = {"task": task.name, "side": options.side if asked else None, "groups": groups}
+    files = {"ranks": options.ranks, "scores": options.scores}
+    return {"directory": options.directory, "model": model, **found.as_dict(), **told, **files}
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -64,6 +67,8 @@ def show_evaluated(result: dict[str, Any]) -> None:
         _show_groups(name, groups)
     if result["ranks"] is not None:
         lines(f"Ranks of the queries saved in {result['ranks']}; `graphtune compare` reads such files.")
+    if result["scores"] is not None:
+        lines(f"Scores of the users saved in {result['scores']}; `graphtune compare` reads such files.")
 
 
 def _check_settings(task: str, settings: Settings) -> None:
@@ -80,23 +85,28 @@ def _check_settings(task: str, settings: Settings) -> None:
 
 
 def _check_asked(options: EvaluateOptions) -> None:
-    """Refuse groups, sides and ranks that the task does not have.
+    """Refuse groups, sides and files that the task does not have.
 
     Raises:
-        ArgumentError: it does not, or the file for the ranks cannot be written.
+        ArgumentError: it does not, or a file cannot be written.
     """
     one_of("--side", "evaluate", options.side, SIDES)
-    completes = options.task == TripleCompletion.name
-    for option, given in (("--side", options.side != "both"), ("--ranks", options.ranks is not None)):
-        if given and not completes:
-            raise bad(option, "evaluate", f"left out but for --task {TripleCompletion.name}", options.task)
+    only = (
+        ("--side", options.side != "both", TripleCompletion.name),
+        ("--ranks", options.ranks is not None, TripleCompletion.name),
+        ("--scores", options.scores is not None, Recommendation.name),
+    )
+    for option, given, task in only:
+        if given and options.task != task:
+            raise bad(option, "evaluate", f"left out but for --task {task}", options.task)
     known = GROUPS.get(options.task)
     if options.by is not None and known is None:
         raise bad("--by", "evaluate", f"left out but for {' and '.join(GROUPS)}", options.task)
     for name in options.groups:
         one_of("--by", "evaluate", name, known or ())
-    if options.ranks is not None:
-        check_file_target(options.ranks, "evaluate", options.overwrite, "--ranks")
+    for option, file in (("--ranks", options.ranks), ("--scores", options.scores)):
+        if file is not None:
+            check_file_target(file, "evaluate", options.overwrite, option)
 
 
 def _grouped(found: Evaluation, name: str) -> list[dict[str, Any]]:

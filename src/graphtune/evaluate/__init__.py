@@ -7,6 +7,7 @@ from graphtune.evaluate.operators import LinkProbe, choose_operator, evaluate_pr
 from graphtune.evaluate.ranking import evaluate_recommendations
 from graphtune.evaluate.result import Evaluation, compare
 from graphtune.evaluate.saved import compare_ranks, read_ranks, write_ranks
+from graphtune.evaluate.scores import compare_scores, read_scores, write_scores
 from graphtune.evaluate.triples import evaluate_triples
 from graphtune.evaluate.truth import evaluate_truth
 
@@ -16,6 +17,7 @@ __all__ = [
     "choose_operator",
     "compare",
     "compare_ranks",
+    "compare_scores",
     "evaluate_classes",
     "evaluate_communities",
     "evaluate_links",
@@ -25,5 +27,7 @@ __all__ = [
     "evaluate_truth",
     "evaluate_values",
     "read_ranks",
+    "read_scores",
     "write_ranks",
+    "write_scores",
 ]

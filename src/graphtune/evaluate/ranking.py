@@ -151,10 +151,11 @@ def evaluate_recommendations(
     counts = {"users": len(asked.users), "users without anything to find (skipped)": asked.skipped}
     scores = lists.accuracy(asked.pairs)
     if not beyond:
-        return Evaluation("recommendation", PARTS[part], scores, counts=counts)
+        return Evaluation("recommendation", PARTS[part], scores, counts=counts, users=asked.users)
     each, pooled = lists.popularity()
     groups, divided = {"activity": lists.activity()}, {} if split.graph.time is None else {"period": lists.periods}
-    return Evaluation("recommendation", PARTS[part], scores | each, pooled, counts, groups, divided=divided)
+    told = scores | each
+    return Evaluation("recommendation", PARTS[part], told, pooled, counts, groups, users=asked.users, divided=divided)
 
 
 def _asked(split: Split, part: int) -> _Asked:

@@ -57,6 +57,7 @@ class Evaluation:
         counts: queries, skipped ones, unseen entities and the like.
         groups: what the queries are grouped by.
         ranks: the ranks and what was asked, of a knowledge graph.
+        users: [Q] rows of the users who were asked, of recommendations.
         divided: what gives evaluations of parts of what is asked, where a query may be in several of them.
     """
 
@@ -67,6 +68,7 @@ class Evaluation:
     counts: dict[str, int] = field(default_factory=dict)
     groups: dict[str, Groups] = field(default_factory=dict)
     ranks: TripleRanks | None = None
+    users: np.ndarray | None = None
     divided: dict[str, Callable[[], dict[Any, Evaluation]]] = field(default_factory=dict)
 
     def __getitem__(self, metric: str) -> float:

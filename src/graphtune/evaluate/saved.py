@@ -56,13 +56,7 @@ def read_ranks(path: str | Path) -> pl.DataFrame:
     Raises:
         DataError: the file is missing, is no Parquet file, or lacks a column; or a rank is no finite number from 1.
     """
-    if not Path(path).is_file():
-        raise DataError(f"The file {path} must exist. Found none.")
-    try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"The file {path} must hold ranks in Parquet. Found: {reason}.") from error
+    table = read_table(path, "ranks")
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise DataError(f"The file {path} must have the columns {', '.join(COLUMNS)}. Found no {', '.join(missing)}.")
@@ -71,6 +65,21 @@ def read_ranks(path: str | Path) -> pl.DataFrame:
         found = f"{rank.dtype}, least {rank.min()!r}, {rank.null_count()} missing"
         raise DataError(f"The file {path} must hold finite ranks from 1. Found {found}.")
     return table.select(COLUMNS)
+
+
+def read_table(path: str | Path, what: str) -> pl.DataFrame:
+    """The table in a Parquet file; `what` it is to hold is for errors.
+
+    Raises:
+        DataError: the file is missing or is no Parquet file.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"The file {path} must exist. Found none.")
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(f"The file {path} must hold {what} in Parquet. Found: {reason}.") from error
 
 
 def compare_ranks(tables: Mapping[str, pl.DataFrame], metric: str = "mrr", baseline: str | None = None) -> Comparison:

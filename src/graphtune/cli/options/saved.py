@@ -49,6 +49,11 @@ class EvaluateOptions:
         str | None,
         option("--ranks", metavar="FILE", help="Triples: write the rank of each query there (Parquet), for compare."),
     ] = None
+    scores: Annotated[
+        str | None,
+        option("--scores", metavar="FILE", help="Recommendation: write each user's scores there (Parquet), for "
+               "compare."),
+    ] = None  # fmt: skip
     overwrite: o.Overwrite = False
     seed: o.Seed = 0
     set: o.Set = field(default_factory=list)
