@@ -81,7 +81,7 @@ def test_explained(place: Path) -> None:
 def test_for_all_into_a_file(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "recs.parquet"
     said = done("recommend", "log", "--all", "-k", "3", "--out", out, "--json").json
-    assert said == {"file": str(out), "users": 20, "rows": 60, "search": "exact"}
+    assert said == {"file": str(out), "users": 20, "rows": 60, "without": 0, "search": "exact"}
     table = pl.read_parquet(out)
     assert table.columns == ["user", "item", "place", "score"] and len(table) == 60
     for user in ("0", "7"):
@@ -91,6 +91,14 @@ def test_for_all_into_a_file(place: Path, tmp_path: Path) -> None:
     some = done("recommend", "log", "--users", "someone.txt", "-k", "2", "--out", out, "--overwrite").out
     assert "4 recommendations for 2 users" in some and str(out) in some
     assert pl.read_parquet(out)["user"].to_list() == [4, 4, 0, 0]
+    (tmp_path / "twice.txt").write_text("4\n0\n4\n")
+    twice = done("recommend", "log", "--users", tmp_path / "twice.txt", "-k", "2", "--out", out, "--overwrite").out
+    assert "4 recommendations for 2 users" in twice and "given nothing" not in twice
+    own = taken(place, "0")
+    (tmp_path / "own.txt").write_text("".join(f"{item}\n" for item in own))
+    only = ("--users", tmp_path / "twice.txt", "--only", tmp_path / "own.txt", "--out", out, "--overwrite")
+    empty = sum(own <= taken(place, user) for user in ("4", "0"))
+    assert f"{empty} of the users are given nothing" in done("recommend", "log", *only).out
 
 
 def test_an_index(place: Path, tmp_path: Path) -> None:
@@ -105,6 +113,20 @@ def test_a_user_without_a_past_is_told(place: Path) -> None:
     done("embed", "more.csv", "--events", "user,item,time", "--by", "time", "--out", "more", "--model", "bprmf", *QUICK)
     assert "1 of 1 users have nothing in what the model learned" in done("recommend", "more", "99").err
     assert "nothing" not in done("recommend", "more", "0").err
+
+
+def test_closed_forms_without_embeddings(place: Path) -> None:
+    """Their own l2 can be set; the card does not speak of embeddings; one of whom nothing is known is told so."""
+    log = ("log.csv", "--events", "user,item,time", "--model", "ease", "--quiet")
+    done("embed", *log, "--set", "l2=5", "--out", "ease")
+    assert graphtune.load("ease").recipe.l2 == 5
+    card = Path("ease/README.md").read_text(encoding="utf-8")
+    assert "l2=5" in card and "recommend(user)" in card and "encode" not in card and "epochs" not in card
+    assert "name of a setting of EASE" in run("embed", *log, "--set", "epochs=5", "--out", "no").error
+    assert "order says nothing" not in done("recommend", "ease", "0").err
+    Path("lonely.csv").write_text("user,item,time\n777,888,5000\n")
+    done("extend", "ease", "lonely.csv", "--events", "user,item,time", "--out", "ease-lonely", "--quiet")
+    assert "order says nothing" in done("recommend", "ease-lonely", "777").err
 
 
 def test_neighbors_of_users_and_items(place: Path) -> None:

@@ -57,16 +57,20 @@ def test_undirected_edges_are_known_either_way_round():
     assert found.graph.edges.tolist() == [[0, 1, 0, 2], [1, 2, 2, 3]] and found.known == 2
 
 
-def test_events_at_other_times_are_other_events():
+@pytest.mark.parametrize("repeats", [False, True])
+def test_events_at_other_times_are_other_events_where_the_log_has_such(repeats):
     ids = gt.NodeIds.of(["u"], ["i"], kinds=("user", "item"))
     graph = gt.Graph(np.array([[0], [1]]), ids, directed=True, time=np.array([5]))
+    if repeats:
+        graph = gt.Graph(np.array([[0, 0], [1, 1]]), ids, directed=True, time=np.array([4, 5]))
     more = gt.NodeIds.of(["v", "u"], ["j", "i"], kinds=("user", "item"))
-    later = gt.Graph(np.array([[0, 1, 1], [3, 3, 2]]), more, directed=True, time=np.array([5, 5, 6]))
+    later = gt.Graph(np.array([[0, 1, 1, 1], [3, 3, 2, 3]]), more, directed=True, time=np.array([5, 5, 6, 7]))
     found = enlarge(graph, later)
+    old = graph.num_edges
     assert found.graph.ids.values(range(4)) == ["u", "v", "i", "j"]
-    assert found.rows.tolist() == [0, 2] and found.known == 1
-    assert found.graph.edges.tolist() == [[0, 1, 0], [2, 2, 3]]
-    assert found.graph.time.tolist() == [5, 5, 6]
+    assert found.rows.tolist() == [0, 2] and found.known == (1 if repeats else 2)
+    assert found.graph.edges[:, old:].tolist() == ([[1, 0, 0], [2, 3, 2]] if repeats else [[1, 0], [2, 3]])
+    assert found.graph.time[old:].tolist() == ([5, 6, 7] if repeats else [5, 6])
 
 
 @settings(max_examples=50, deadline=None)

@@ -5,19 +5,31 @@ from __future__ import annotations
 import math
 from typing import Any
 
+EMBEDDINGS = (
+    "model = graphtune.load(DIRECTORY)",
+    "model.encode(ids)            # [n, dim] float32, source side; side='target' for the other",
+)
+NO_EMBEDDINGS = ("graphtune.load(DIRECTORY).recommend(user)  # scores of items; nodes have no embeddings",)
 
-def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, Any]) -> str:
+
+def model_card(
+    config: dict[str, Any], metrics: dict[str, Any], run: dict[str, Any], embeds: bool = True, solved: bool = False
+) -> str:
     """Markdown from the records that are saved beside it.
 
     Args:
         config: the resolved configuration: recipe, training, graph, split.
         metrics: evaluations by name, as `Evaluation.as_dict` gives them.
         run: versions, fingerprint and notes, of which `chosen` says how the model was come by and `start` from where.
+        embeds: whether nodes have embeddings.
+        solved: whether the model is a closed form, for which no option of the training but the seed matters.
     """
     recipe, graph = config["recipe"], config["graph"]
     chosen, start = run["notes"].get("chosen"), run["notes"].get("start")
+    training = config["training"] or {}
+    training = {"seed": training["seed"]} if solved and training else training
     lines = [
-        f"# {recipe['name']} node embeddings",
+        f"# {recipe['name']}{' node embeddings' if embeds else ''}",
         "",
         f"{graph['nodes']:,} nodes, {graph['edges']:,} {'directed' if graph['directed'] else 'undirected'} edges"
         + (f", {graph['relations']:,} relations" if graph["relations"] else "")
@@ -25,8 +37,7 @@ def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
         "",
         "```python",
         "import graphtune",
-        "model = graphtune.load(DIRECTORY)",
-        "model.encode(ids)            # [n, dim] float32, source side; side='target' for the other",
+        *(EMBEDDINGS if embeds else NO_EMBEDDINGS),
         "```",
         "",
         "## Scores",
@@ -38,7 +49,7 @@ def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
         *([f"- asked for: {chosen}"] if chosen else []),
         *([f"- start: {start}"] if start else []),
         *_settings("model", recipe["options"]),
-        *_settings("training", config["training"] or {}),
+        *_settings("training", training),
         *_calibration(config.get("calibration")),
         *_settings("split", config["split"] or {"kind": "none: every edge was learned"}),
         "",

@@ -215,9 +215,15 @@ def _features(graph: Graph, facts: Graph, rows: np.ndarray, row_of: np.ndarray, 
 
 
 def _first_told(graph: Graph, before: int) -> np.ndarray:
-    """[E] which edges say something new: the first `before`, and those that equal no earlier one, time included."""
-    stamps = [array for array in (graph.relation, graph.time) if array is not None]
-    first = np.unique(row_key(*endpoints(graph), *stamps), return_index=True)[1]
+    """[E] which edges say something new: the first `before`, and those that equal no earlier one.
+
+    The same at another time is new only where the first ones have such repeats: elsewhere cleaning has merged them.
+    """
+    said = [*endpoints(graph), *(() if graph.relation is None else (graph.relation,))]
+    key = row_key(*said)
+    if graph.time is not None and len(np.unique(key[:before])) < before:
+        key = row_key(*said, graph.time)
+    first = np.unique(key, return_index=True)[1]
     kept = np.arange(graph.num_edges) < before
     kept[first] = True
     return kept

@@ -74,11 +74,13 @@ class Saved:
     Attributes:
         path: where it is.
         rows: how many it has.
+        users: how many are given something.
         search: how they were found.
     """
 
     path: Path
     rows: int
+    users: int
     search: str
 
 
@@ -106,18 +108,18 @@ def write_parts(path: str | Path, parts: Iterable[Recommendations], graph: Graph
         DataError: the file cannot be written.
     """
     check_suffix(path, "path", "write")
-    rows, search = 0, ""
+    rows, users, search = 0, 0, ""
 
     def counted() -> Iterator[pa.Table]:
-        nonlocal rows, search
+        nonlocal rows, users, search
         yield arrow_table(joined([], graph))
         for part in parts:
             yield arrow_table(part)
-            rows, search = rows + len(part), part.search
+            rows, users, search = rows + len(part), users + int((part.place == 1).sum()), part.search
 
     write = _write_csv if Path(path).suffix.lower() == ".csv" else _write_parquet
     commit(Path(path), lambda at: write(at, counted()))
-    return Saved(Path(path), rows, search)
+    return Saved(Path(path), rows, users, search)
 
 
 def check_suffix(path: str | Path, argument: str, who: str) -> None:

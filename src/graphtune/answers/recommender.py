@@ -77,7 +77,7 @@ class Recommender:
         """The k best items of each user, best first.
 
         Args:
-            users: an id, several, or all where None.
+            users: an id, several, each answered once, or all where None.
             k: places; fewer are filled where no more may be recommended.
             chosen: what may be recommended; all that a user does not have where None.
             diversity: above 0, up to 1, the places are given one by one to items that are good and unlike those
@@ -169,7 +169,8 @@ class Recommender:
         if users is None:
             return np.array(sources_of(self.graph), dtype=np.int64)
         several = isinstance(users, Iterable) and not isinstance(users, str)
-        return self.graph.ids.index(users if several else [users], kinds_asked(self.graph)[0])
+        rows = self.graph.ids.index(users if several else [users], kinds_asked(self.graph)[0])
+        return rows[np.sort(np.unique(rows, return_index=True)[1])]
 
     def _search(self, sources: int, k: int, allowed: np.ndarray | None) -> Exact | Indexed:
         """How to look; cells are made once, when they are first called for, and tried anew for more places."""

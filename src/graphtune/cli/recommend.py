@@ -43,15 +43,18 @@ def recommend(options: RecommendOptions, talk: Talk) -> dict[str, Any]:
     )
     _tell_of_strangers(model.graph, users if options.user is None else [options.user], talk)
     if path is None:
-        return _for_one(answers, chosen, options)
+        return _for_one(answers, chosen, options, talk)
     saved = answers.write(path, users, options.k, chosen, options.diversity)
     asked = len(sources_of(model.graph)) if users is None else len(users)
-    return {"file": str(path), "users": asked, "rows": saved.rows, "search": saved.search}
+    told = {"rows": saved.rows, "without": asked - saved.users, "search": saved.search}
+    return {"file": str(path), "users": asked, **told}
 
 
 def show_recommendations(result: dict[str, Any]) -> None:
     if "file" in result:
         lines(f"{result['rows']:,} recommendations for {result['users']:,} users, search: {result['search']}")
+        if result["without"]:
+            lines(f"{result['without']:,} of the users are given nothing: they have all that may be recommended")
         lines(f"Saved in {result['file']}")
         return
     items = result["items"]
@@ -62,8 +65,10 @@ def show_recommendations(result: dict[str, Any]) -> None:
         lines("Parts of a score by ridge regression of the user on its items; the rest is what these do not tell.")
 
 
-def _for_one(answers: Recommender, chosen: Filter, options: RecommendOptions) -> dict[str, Any]:
+def _for_one(answers: Recommender, chosen: Filter, options: RecommendOptions, talk: Talk) -> dict[str, Any]:
     found = answers.recommend([options.user], options.k, chosen, options.diversity).of(options.user)
+    if len(found) > 1 and len({score for _, score in found}) == 1:
+        talk.say("All scores are equal: nothing speaks for one item more than for another, so their order says nothing")
     items: list[dict[str, Any]] = [{"id": i, "score": score} for i, score in found]
     if options.explain:
         items = [item | _told(answers.explain(options.user, item["id"])) for item in items]

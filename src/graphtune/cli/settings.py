@@ -144,10 +144,15 @@ def own_recipes(name: str | None) -> tuple[type, ...]:
 def configure(recipe: Any, settings: Settings) -> tuple[Any, TrainConfig]:
     """The recipe, a class or one with options, with its settings; and how to train it."""
     recipe_class = recipe if isinstance(recipe, type) else type(recipe)
-    solved = hasattr(recipe_class, "solve")  # of the training only the seed matters then
-    settings.check(recipe_class, TrainConfig, hidden=set(settable(TrainConfig)) - {"seed"} if solved else ())
+    of_training = set(settable(TrainConfig))
+    if hasattr(recipe_class, "solve"):
+        of_training = {"seed"}  # nothing else of it matters then
+    settings.check(
+        recipe_class, TrainConfig, hidden=set(settable(TrainConfig)) - of_training - set(settable(recipe_class))
+    )
     recipe = recipe_class(**{**({} if recipe is recipe_class else vars(recipe)), **settings.of(recipe_class)})
-    return recipe, dataclasses.replace(recipe.training(), **settings.of(TrainConfig))
+    training = {name: value for name, value in settings.of(TrainConfig).items() if name in of_training}
+    return recipe, dataclasses.replace(recipe.training(), **training)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -70,7 +70,7 @@ def read_fixed(file: str | None, kind: str | None, who: str) -> list[str] | dict
 
 
 def read_ids(file: str, option: str, who: str) -> list[str]:
-    """The ids in the file of an option, a line each.
+    """The ids in the file of an option, a line each; one that is there twice is taken once.
 
     Raises:
         ArgumentError: there is no such file, or no id in it.
@@ -83,7 +83,7 @@ def read_ids(file: str, option: str, who: str) -> list[str]:
         ids = []
     if not ids:
         raise bad(option, who, "a file of ids, one a line", file, "It holds none in UTF-8.")
-    return ids
+    return list(dict.fromkeys(ids))
 
 
 def begin(model: Model, options: Options, seed: int, own: str | None, who: str, talk: Talk) -> StartReport:

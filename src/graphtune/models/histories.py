@@ -93,6 +93,7 @@ class HistoryScorer(Scorer):
     def __init__(self, operator: ItemOperator):
         super().__init__()
         self.operator = operator
+        self.has_embeddings = bool(operator.dim)
 
     def scores(self, histories: sp.csr_array) -> np.ndarray:
         """[U, I] float32 from [U, I] histories, I the items of the graph; what the operator does not know scores 0."""

@@ -31,11 +31,13 @@ class Scorer(nn.Module):
     Attributes:
         in_kernels: whether the fused steps know it: rows times rows, of the encoder's table or its own `weight`.
         reads_relations: whether a score depends on the relation.
+        has_embeddings: whether nodes have vectors that scores are made of.
         query_cost: numbers held while one query is made, where these are many more than D or Q.
     """
 
     in_kernels = False
     reads_relations = False
+    has_embeddings = True
     query_cost = 0
 
     def query(self, z: Tensor, relation: Tensor | None = None) -> Tensor:

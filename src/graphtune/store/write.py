@@ -17,7 +17,7 @@ from graphtune.card import fused_card, model_card
 from graphtune.check import DataError
 from graphtune.files import commit, commit_json, commit_text, sha256, sweep_beside, temporary_name
 from graphtune.graph import Graph
-from graphtune.models import Model, ReadsFiles
+from graphtune.models import ClosedForm, Model, ReadsFiles
 from graphtune.models.fused import Fused
 from graphtune.store.graphs import describe_graph, describe_split, id_table, node_table, write_arrays
 from graphtune.store.place import check_target, take_place
@@ -73,7 +73,8 @@ def _write(path: Path, model: Model | Fused, record: Record) -> None:
         table = id_table(graph.relation_ids)
         hashes["relations.parquet"] = commit(path / "relations.parquet", table.write_parquet)
     run = _made(graph, record)
-    hashes["README.md"] = commit_text(path / "README.md", model_card(config, record.metrics, run))
+    card = model_card(config, record.metrics, run, model.scorer.has_embeddings, isinstance(model.recipe, ClosedForm))
+    hashes["README.md"] = commit_text(path / "README.md", card)
     commit_json(path / "run.json", {**run, "sha256": hashes})
 
 
