@@ -215,6 +215,12 @@ def test_items_are_chosen_by_lists_and_by_large_numbers(tmp_path):
     assert passing(graph, attributes, genres="drama") == {"i0", "i1"}
     assert passing(graph, attributes, genres="noir") == {"i0"}
     assert passing(graph, attributes, size=2**53 + 1) == passing(graph, attributes, size=str(2**53 + 1)) == {"i1"}
+    bars = tmp_path / "bars.csv"
+    bars.write_text("item,genre\ni0,noir|drama\ni1,drama | art\ni2,dramatic\n")
+    attributes, _ = read_attributes(bars, graph)
+    assert passing(graph, attributes, genre="drama") == {"i0", "i1"}
+    assert passing(graph, attributes, genre="noir|drama") == {"i0"}
+    attributes, _ = read_attributes(file, graph)
     for wrong in ({"genres": "noirr"}, {"size": None}, {"size": 10**30}, {"size": True}):
         with pytest.raises(ArgumentError, match=f"a value of {next(iter(wrong))} in items.parquet"):
             passing(graph, attributes, **wrong)

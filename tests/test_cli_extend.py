@@ -119,6 +119,15 @@ def test_extend_a_log_of_events(place: Path, tmp_path: Path) -> None:
     assert "`rows` of add_nodes must be 'mean'" in refused
 
 
+def test_a_split_without_validation_is_told(tmp_path: Path) -> None:
+    """All users come in the first days, so the newest ones of the ratios leave nothing between."""
+    events = [f"{u},{(u + 7 * k) % 15},{u + 100 * k}" for u in range(20) for k in range(6)]
+    (tmp_path / "early.csv").write_text("\n".join(["user,item,time", *events]) + "\n")
+    log = (tmp_path / "early.csv", "--events", "user,item,time", "--model", "bprmf", "--dim", "8", "--set", "epochs=1")
+    assert "no edge is left to validate on" in done("embed", *log, "--by", "new-users", "--out", tmp_path / "new").err
+    assert "no edge is left to validate on" not in done("embed", *log, "--out", tmp_path / "user").err
+
+
 @pytest.mark.parametrize("by", ["time", "cold-users", "new-users"])
 def test_extend_a_log_divided_by_time(by: str, place: Path, tmp_path: Path) -> None:
     done("embed", "log.csv", "--events", "user,item,time", "--by", by, "--out", tmp_path / "lg", *QUICK)

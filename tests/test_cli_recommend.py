@@ -124,7 +124,7 @@ def test_closed_forms_without_embeddings(place: Path) -> None:
     assert "l2=5" in card and "recommend(user)" in card and "encode" not in card and "epochs" not in card
     assert "name of a setting of EASE" in run("embed", *log, "--set", "epochs=5", "--out", "no").error
     assert "order says nothing" not in done("recommend", "ease", "0").err
-    Path("lonely.csv").write_text("user,item,time\n777,888,5000\n")
+    Path("lonely.csv").write_text("user,item,time\n777,888,5000\n1,888,5001\n")
     done("extend", "ease", "lonely.csv", "--events", "user,item,time", "--out", "ease-lonely", "--quiet")
     assert "order says nothing" in done("recommend", "ease-lonely", "777").err
 

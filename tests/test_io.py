@@ -211,6 +211,19 @@ def test_malformed_lines_are_dropped_counted_and_shown_with_their_numbers(write)
         read_edges(path, weight="w", strict=True)
 
 
+def test_what_is_no_number_is_told_with_the_likely_reason(write):
+    _, report = read_edges(write("u;v;w\n1;2;3\n2;3;3,5\n"), weight="w")
+    assert finding(report, "(decimals stand behind a point").count == 1
+    _, report = read_edges(write("u,v,t\n1,2,2024-01-02\n2,3,2024-01-03\n3,4,soon\n4,5,2024-01-04\n"), time="t")
+    assert finding(report, "time is no date as others in its column are").count == 1
+
+
+def test_ids_that_read_like_missing_values_are_kept_and_noted(write):
+    graph, report = read_edges(write("a,NA\nNA,nan\nb,a\nb,Nana\n"), header=False)
+    assert set(graph.ids.values(range(5))) == {"a", "NA", "nan", "b", "Nana"}
+    assert finding(report, "write for a missing value").examples == ("NA", "nan")
+
+
 def test_lines_are_called_rows_where_blank_lines_shift_the_count(write):
     _, report = read_edges(write("1,2\n\n3,4\n5\n"))
     assert finding(report, "lines without").examples == ("row 3: 5",)

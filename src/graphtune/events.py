@@ -58,8 +58,8 @@ class EventSummary:
 
     def lines(self) -> Iterator[str]:
         """The account in sentences."""
-        yield (f"{self.users:,} users x {self.items:,} items: {100 * self.density:.3g} % of all pairs are met; "
-               f"{self.repeats:,} of {self.events:,} events repeat a pair")  # fmt: skip
+        repeats = f"; {self.repeats:,} of {self.events:,} events repeat a pair" if self.repeats else ""
+        yield f"{self.users:,} users x {self.items:,} items: {100 * self.density:.3g} % of all pairs are met{repeats}"
         for name, found in (("user", self.of_user), ("item", self.of_item)):
             least, *middle, most = found
             shown = ", ".join(f"{value:g}" for value in middle)

@@ -165,6 +165,8 @@ def _tell_split(split: Split | None, talk: Talk) -> None:
     talk.say(f"Split ({split.kind}): {counts}")
     for note in split.audit():
         talk.say(f"  {note}")
+    if split.unit == "edge" and not split.valid.num_edges:
+        talk.say("warning: no edge is left to validate on, so nothing stops the training or chooses its best epoch")
 
 
 def _start(plan: Plan, options: EmbedOptions, talk: Talk) -> tuple[Model | None, StartReport | None]:

@@ -139,7 +139,7 @@ def _usable(
         keep &= relation.rows >= 0
     findings = rows.fault("rows with a missing id", ~keep)
     for role, column in numbers.items():
-        findings += rows.fault(f"rows whose {role} is no number", keep & column.missing)
+        findings += rows.fault(f"rows whose {role} is no {column.wanted}", keep & column.missing)
         keep &= ~column.missing
     return keep, findings
 
@@ -162,6 +162,7 @@ def _numbers(rows: Rows, role: str, read: Callable[[pa.ChunkedArray, str, str], 
         np.concatenate([column.values for column in columns]),
         np.concatenate([column.missing for column in columns]),
         tuple(finding for column in columns for finding in column.findings),
+        next((column.wanted for column in columns if column.wanted != Numbers.wanted), Numbers.wanted),
     )
 
 

@@ -18,7 +18,7 @@ from graphtune.check import DataError, bad
 from graphtune.findings import Report
 from graphtune.graph import Graph
 from graphtune.io.layout import TextOptions
-from graphtune.io.matching import match_rows, report_on
+from graphtune.io.matching import BETWEEN, match_rows, report_on
 from graphtune.io.tables import Column, as_path, find_column, open_table
 
 LABEL = "label"
@@ -116,7 +116,7 @@ def _several(values: Any) -> list[Any]:
 
 
 def _equal(series: pl.Series, value: Any) -> np.ndarray:
-    """[m] bool, numbers compared as numbers and all else as text; a list holds the value."""
+    """[m] bool, numbers compared as numbers and all else as text; a list, or text with bars, holds the value."""
     if isinstance(series.dtype, pl.List):
         row = np.arange(len(series))
         cells = pl.DataFrame({"row": row, "cell": series}).explode("cell")
@@ -129,6 +129,9 @@ def _equal(series: pl.Series, value: Any) -> np.ndarray:
     else:
         text = str(value)
         same = series.cast(pl.String) == (text.lower() if series.dtype == pl.Boolean else text)
+        if series.dtype == pl.String and series.str.contains(BETWEEN, literal=True).any():
+            parts = series.str.split(BETWEEN).list.eval(pl.element().str.strip_chars())
+            same |= parts.list.contains(text)
     return same.fill_null(False).to_numpy()
 
 

@@ -16,6 +16,8 @@ from graphtune.findings import EXAMPLES, Finding
 INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 INTEGER_OR_FLOAT = r"^(0|-?[1-9][0-9]{0,17})(\.0+)?$"
 
+LIKE_MISSING = pa.array(["na", "n/a", "<na>", "nan", "null", "none"])
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -147,6 +149,7 @@ def settle(text: pa.Array) -> tuple[pa.Array, np.ndarray, tuple[Finding, ...]]:
     if pc.all(pc.match_substring_regex(ids, INTEGER_OR_FLOAT)).as_py():
         findings += _decimals(ids)
         return *_ascending(pc.replace_substring_regex(ids, r"\.0+$", "").cast(pa.int64())), findings
+    findings += _like_missing(ids)
     if ids.equals(text):
         return text, np.arange(len(text)), findings
     ids, (codes,) = _encode([ids])
@@ -160,6 +163,13 @@ def _decimals(ids: pa.Array) -> tuple[Finding, ...]:
         return ()
     examples = tuple(ids.filter(spelled)[:EXAMPLES].to_pylist())
     return (Finding("ids spelled as decimal numbers, read as integers", count, "noted", examples),)
+
+
+def _like_missing(ids: pa.Array) -> tuple[Finding, ...]:
+    """Namibia may be meant, or a hole that another program filled."""
+    found = ids.filter(pc.fill_null(pc.is_in(pc.utf8_lower(ids), LIKE_MISSING), False)).to_pylist()
+    what = "ids that other programs write for a missing value, read as ids"
+    return (Finding(what, len(found), "noted", tuple(found[:EXAMPLES])),) if found else ()
 
 
 def _trimmed(text: pa.Array, stripped: pa.Array) -> tuple[Finding, ...]:

@@ -20,13 +20,12 @@ from graphtune.check import DataError
 from graphtune.findings import Finding, Report
 from graphtune.graph import Graph
 from graphtune.io.layout import TextOptions, check_file, first_line
-from graphtune.io.matching import match_rows, nodes_found, report_on, rows_found
+from graphtune.io.matching import BETWEEN, match_rows, nodes_found, report_on, rows_found
 from graphtune.io.matrices import load_npz, sparse_in
 from graphtune.io.tables import Column, as_path, find_column, open_table, suffix_of
 from graphtune.io.values import read_numbers
 
 Matrix: TypeAlias = np.ndarray | sp.csr_array
-BETWEEN = "|"  # several categories in one cell
 
 
 def read_features(

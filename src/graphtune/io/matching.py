@@ -13,6 +13,8 @@ from graphtune.findings import EXAMPLES, Finding, Report
 from graphtune.graph import Graph
 from graphtune.io.encode import encode_ids
 
+BETWEEN = "|"  # several categories in one cell
+
 
 @dataclass(frozen=True)
 class Matched:

@@ -11,6 +11,8 @@ import pyarrow as pa
 from graphtune.check import DataError
 from graphtune.findings import Finding
 
+DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
+
 
 @dataclass(frozen=True)
 class Numbers:
@@ -20,11 +22,13 @@ class Numbers:
         values: [n] float64, or int64 for whole times; NaN or 0 where missing.
         missing: [n] bool, whether the column holds no number there.
         findings: what was noted on the way.
+        wanted: what the missing ones are not: a number or a date, with a hint where one is known.
     """
 
     values: np.ndarray
     missing: np.ndarray
     findings: tuple[Finding, ...] = ()
+    wanted: str = "number"
 
 
 def read_numbers(column: pa.ChunkedArray, name: str, source: str) -> Numbers:
@@ -33,13 +37,19 @@ def read_numbers(column: pa.ChunkedArray, name: str, source: str) -> Numbers:
     Raises:
         DataError: the column is of another type, such as lists or dates.
     """
+    wanted = "number"
     if pa.types.is_string(column.type):
-        column = _text(column).cast(pl.Float64, strict=False).to_arrow()
+        text = _text(column)
+        numbers = text.cast(pl.Float64, strict=False)
+        if text.filter(numbers.is_null()).str.contains(DECIMAL_COMMA).any():
+            wanted = "number (decimals stand behind a point: 3.5, not 3,5)"
+        column = numbers.to_arrow()
     kind = column.type
     if not (_is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
         raise DataError(f"Column {name!r} of {source} must hold numbers. Got a column of {kind}.")
     missing = column.is_null().to_numpy(zero_copy_only=False)
-    return Numbers(column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False), missing)
+    values = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    return Numbers(values, missing, wanted=wanted)
 
 
 def read_times(column: pa.ChunkedArray, name: str, source: str) -> Numbers:
@@ -51,17 +61,18 @@ def read_times(column: pa.ChunkedArray, name: str, source: str) -> Numbers:
         DataError: the column is of another type, such as lists.
     """
     findings: tuple[Finding, ...] = ()
+    wanted = "number"
     if pa.types.is_string(column.type):
         column = _times_in_text(_text(column)).to_arrow()
     if pa.types.is_temporal(column.type):
         shown = f"{name}: {column.drop_null()[0].as_py()}" if column.null_count < len(column) else name
         findings = (Finding("column of dates, read as seconds since 1970 in UTC", 1, "noted", (shown,)),)
-        column = _seconds(column).to_arrow()
+        column, wanted = _seconds(column).to_arrow(), "date as others in its column are"
     if not pa.types.is_integer(column.type):
         numbers = read_numbers(column, name, source)
-        return Numbers(numbers.values, numbers.missing, findings)
+        return Numbers(numbers.values, numbers.missing, findings, wanted)
     missing = column.is_null().to_numpy(zero_copy_only=False)
-    return Numbers(column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False), missing, findings)
+    return Numbers(column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False), missing, findings, wanted)
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -34,9 +34,10 @@ Model: TypeAlias = Annotated[
     str | None,
     option(
         "--model",
-        help="deepwalk, node2vec, line, netmf, prone, gcn, graphsage, gat, bprmf, lightgcn; complex, distmult, "
-        "transe, rotate, rescal, tucker, conve, quate, cp, simple, rgcn, compgcn for triples; or package.module:Class. "
-        "Unless given: deepwalk, or complex, or lightgcn for events.",
+        help="deepwalk, node2vec, line, netmf, prone, gcn, graphsage, gat, text; bprmf, lightgcn, popularity, itemknn, "
+        "ease, gf-cf, bspm for events; complex, distmult, transe, rotate, rescal, tucker, conve, quate, cp, simple, "
+        "rgcn, compgcn for triples; or package.module:Class. Unless given: deepwalk, lightgcn for events, complex for "
+        "triples.",
         panel=LEARNING,
     ),
 ]
