@@ -1,4 +1,4 @@
-"""Write the README's results section and the tables of docs/fine-tuning.md from benchmarks/results/*.json."""
+"""Write the tables of README.md, benchmarks/results/README.md and docs/fine-tuning.md from benchmarks/results."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from headlines import FIELDS
+
 HERE = Path(__file__).parent
 RESULTS = "<!-- results -->", "<!-- /results -->"
 MEASURED_END = "<!-- /measured -->"
@@ -16,20 +18,40 @@ LOSS = 0.01
 """Share of the metric that a technique for memory or speed may lose: all that its interval leaves open."""
 
 
+def headlines() -> str:
+    """One markdown table of the rows of every field."""
+    lines = ["| | measured | by |", "|---|---|---|"]
+    for field, rows in FIELDS.items():
+        lines.append(f"| **{field}** | | |")
+        for what, found, file in rows:
+            record = result(file)
+            lines.append(f"| {what} | {found.format(**record['figures'])} | `{_command(record)}` |")
+    return "\n".join(lines)
+
+
 def table() -> str:
     """One markdown row per figure, by benchmark, and the machines below."""
     lines = ["| benchmark | figure | value | seeds |", "|---|---|---|---|"]
     machines = set()
     for path in sorted((HERE / "results").glob("*.json")):
-        record = json.loads(path.read_text())
+        record = result(path.stem)
         machine = record["machine"]
         kind = machine["processor"] + (f" ({machine['vectors']})" if "vectors" in machine else "")
         machines.add(f"{kind}, {machine['cores']} cores, torch {machine['versions']['torch']}")
-        command = record["command"].removeprefix("python benchmarks/")
         for number, figure in enumerate(record.get("shown", record["figures"])):
-            name = f"`{command}`" if number == 0 else ""
+            name = f"`{_command(record)}`" if number == 0 else ""
             lines.append(f"| {name} | {figure} | {record['figures'][figure]:g} | {record['seeds']} |")
     return "\n".join([*lines, "", "Measured on " + "; ".join(sorted(machines)) + "."])
+
+
+def result(name: str) -> dict[str, Any]:
+    """What a benchmark wrote."""
+    found: dict[str, Any] = json.loads((HERE / "results" / f"{name}.json").read_text())
+    return found
+
+
+def _command(record: dict[str, Any]) -> str:
+    return str(record["command"]).removeprefix("python benchmarks/")
 
 
 def gains(techniques: dict[str, dict[str, Any]], stage: str) -> str:
@@ -83,23 +105,14 @@ def write_between(path: Path, begin: str, end: str, text: str) -> None:
     path.write_text(pattern.sub(lambda match: f"{match[1]}\n\n{text}\n\n{match[3]}", path.read_text(), count=1))
 
 
-def details(name: str) -> dict[str, Any]:
-    """What a benchmark's file keeps beside its figures; nothing where there is none."""
-    path = HERE / "results" / f"{name}.json"
-    return json.loads(path.read_text())["details"] if path.exists() else {}
-
-
 def main() -> None:
     guide = HERE.parent / "docs" / "fine-tuning.md"
-    write_between(HERE.parent / "README.md", *RESULTS, table())
-    cells = details("recipe").get("cells")
-    if cells:
-        write_between(guide, "<!-- measured: recipe -->", MEASURED_END, recipe(cells))
-    techniques = details("techniques").get("techniques")
-    if techniques:
-        for stage in dict.fromkeys(found["stage"] for found in techniques.values()):
-            begin = f"<!-- measured: {stage} -->"
-            write_between(guide, begin, MEASURED_END, gains(techniques, stage))
+    write_between(HERE.parent / "README.md", *RESULTS, headlines())
+    write_between(HERE / "results" / "README.md", *RESULTS, table())
+    write_between(guide, "<!-- measured: recipe -->", MEASURED_END, recipe(result("recipe")["details"]["cells"]))
+    techniques = result("techniques")["details"]["techniques"]
+    for stage in dict.fromkeys(found["stage"] for found in techniques.values()):
+        write_between(guide, f"<!-- measured: {stage} -->", MEASURED_END, gains(techniques, stage))
 
 
 if __name__ == "__main__":
