@@ -12,9 +12,7 @@ EMBEDDINGS = (
 NO_EMBEDDINGS = ("graphtune.load(DIRECTORY).recommend(user)  # scores of items; nodes have no embeddings",)
 
 
-def model_card(
-    config: dict[str, Any], metrics: dict[str, Any], run: dict[str, Any], embeds: bool = True, solved: bool = False
-) -> str:
+def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, Any], embeds: bool, solved: bool) -> str:
     """Markdown from the records that are saved beside it.
 
     Args:

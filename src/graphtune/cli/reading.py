@@ -57,16 +57,15 @@ def _parts(options: DataOptions) -> tuple[Graph, np.ndarray, Report]:
     what = "left out where each part has a file of its own, which is taken as it is"
     refuse(options, what, "weight", "time", "directed", "label_attribute", "on_disk")
     refuse(options.extras, what, *OF_CLEANING)
-    shared: dict[str, Any] = {"delimiter": _delimiter(options), "header": options.header, "strict": options.strict}
     if options.triples:
         head, relation, tail = columns_of(options.columns, "--columns", ("head", "relation", "tail"))
-        return read_triple_files(files, head=head, relation=relation, tail=tail, **shared)
+        return read_triple_files(files, head=head, relation=relation, tail=tail, **_of_text(options))
     if options.events is None:
         raise bad("--valid", "graphtune", "left out without --triples or --events", options.valid)
     user, item, time = _of_events(options)
     if time is not None:
         raise bad("--events", "graphtune", "user,item where each part has a file of its own", options.events)
-    return read_event_files(files, user=user, item=item, **shared)
+    return read_event_files(files, user=user, item=item, **_of_text(options))
 
 
 def _directory(options: DataOptions) -> tuple[Graph, Report]:
@@ -82,13 +81,11 @@ def _triples(options: DataOptions) -> tuple[Graph, Report]:
     head, relation, tail = columns_of(options.columns, "--columns", ("head", "relation", "tail"))
     return read_triples(
         options.edges,
-        delimiter=_delimiter(options),
-        header=options.header,
         head=head,
         relation=relation,
         tail=tail,
         cleaning=cleaning(options.extras),
-        strict=options.strict,
+        **_of_text(options),
     )
 
 
@@ -106,15 +103,13 @@ def _events(options: DataOptions) -> tuple[Graph, Report]:
     user, item, time = _of_events(options)
     return read_events(
         options.edges,
-        delimiter=_delimiter(options),
-        header=options.header,
         user=user,
         item=item,
         time=time,
         weight=options.weight,
         session_gap=options.extras.session_gap,
         cleaning=cleaning(options.extras),
-        strict=options.strict,
+        **_of_text(options),
     )
 
 
@@ -123,18 +118,18 @@ def _edges(options: DataOptions) -> tuple[Graph, Report]:
     return read_edges(
         options.edges,
         directed=options.directed or None,
-        delimiter=_delimiter(options),
-        header=options.header,
         source=source,
         target=target,
         weight=options.weight,
         time=options.time,
         label=options.label_attribute,
         cleaning=cleaning(options.extras),
-        strict=options.strict,
         on_disk=options.on_disk,
+        **_of_text(options),
     )
 
 
-def _delimiter(options: DataOptions) -> str | None:
-    return None if options.delimiter is None else DELIMITERS.get(options.delimiter, options.delimiter)
+def _of_text(options: DataOptions) -> dict[str, Any]:
+    """What every reader takes."""
+    delimiter = None if options.delimiter is None else DELIMITERS.get(options.delimiter, options.delimiter)
+    return {"delimiter": delimiter, "header": options.header, "strict": options.strict}
