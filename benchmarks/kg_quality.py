@@ -56,6 +56,8 @@ SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     ("fb15k-237", "rescal"): {"epochs": 15, "schedule": "cosine", "eval_every": 5},
     ("fb15k-237", "transe"): {"epochs": 20, "eval_every": 10},
     ("fb15k-237", "rotate"): {"dim": 500, "epochs": 20, "eval_every": 10},
+    # epochs of 3, 5
+    ("fb15k-237", "pathranking"): {"lr": 0.3, "epochs": 3},
     # dim of 200, 400, 1000, n3 of .01, .02, .05, relation_weight of 0, .2, .5
     ("codex-s", "complex"): {
         "dim": 1000,
@@ -79,10 +81,14 @@ SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
         "schedule": "cosine",
         "eval_every": 10,
     },
+    # lr of .1, .3, 1, 5 and 10 epochs
+    ("wn18rr", "pathranking"): {"lr": 0.3},
     # dim of 200, 500
     ("wn18rr", "rotate"): {"dim": 500, "epochs": 30, "eval_every": 10},
     # loss of k-vs-all, one-vs-all, dim of 200, 400, 1000, n3 of .005, .01, .02, .05, batch_size of 128, 512
     ("umls", "complex"): {"loss": "one-vs-all", "n3": 0.01, "batch_size": 512, "epochs": 40},
+    # length of 2, 3
+    ("umls", "pathranking"): {"length": 2},
     # the recipe's own epochs or 100
     ("umls", "rotate"): {"epochs": 100},
     # dim of 200, 400, 1000, n3 of .005, .01, .02, relation_weight of 0, .2, .5, 1
@@ -115,7 +121,8 @@ Scores = dict[str, list[float]]
 def setting(data: str, model: str, changes: Options) -> tuple[Any, gt.TrainConfig]:
     """The recipe and the training of the table, with changes."""
     chosen = {**SETTINGS.get((data, model), {}), **changes}
-    of_training = {name: chosen.pop(name) for name in list(chosen) if name in gt.TrainConfig.names()}
+    own = RECIPES[model].__dataclass_fields__
+    of_training = {name: chosen.pop(name) for name in list(chosen) if name not in own}
     recipe = RECIPES[model](**chosen)
     return recipe, replace(recipe.training(), **of_training)
 

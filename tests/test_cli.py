@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -180,7 +181,8 @@ def test_embed_picks_the_model_by_the_data(place: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in RECIPES if name not in ("deepwalk", "complex", "lightgcn", "text", *OF_EVENTS)]
+    "name",
+    [n for n in RECIPES if n not in ("deepwalk", "complex", "lightgcn", "text", "pathranking", *OF_EVENTS)],
 )
 def test_every_model_by_its_name(name: str, place: Path, tmp_path: Path) -> None:
     triples = ("facts.tsv", "--triples") if name in RELATIONAL else ("friends.csv",)
@@ -188,6 +190,20 @@ def test_every_model_by_its_name(name: str, place: Path, tmp_path: Path) -> None
     found = done("embed", *triples, "--model", name, "--out", tmp_path / "new", *options, "--json").json
     assert found["model"] == RECIPES[name].__name__
     assert graphtune.load(tmp_path / "new").dim == 8
+
+
+def test_path_ranking(place: Path, tmp_path: Path) -> None:
+    """From triples to answers, alone and fused with ComplEx; there is nothing to export or to fine-tune."""
+    out = tmp_path / "paths"
+    made = done("embed", "facts.tsv", "--triples", "--model", "pathranking", "--set", "epochs=2", "--out", out)
+    assert "export" not in made.out and "finetune" not in made.out and "graphtune predict" in made.out
+    assert graphtune.load(out).recipe == graphtune.PathRanking(epochs=2)
+    predict = next(line.strip() for line in made.out.splitlines() if "graphtune predict" in line)
+    assert done(*shlex.split(predict)[1:]).out
+    assert done("evaluate", out, "--task", "triple-completion", "--json").json
+    wrong = run("export", out, "--format", "parquet")
+    assert wrong.code != 0 and "one with embeddings" in wrong.err and "Traceback" not in wrong.err
+    done("fuse", out, out, "--by", "weights", "--out", tmp_path / "both")
 
 
 @pytest.mark.parametrize("name", OF_EVENTS)

@@ -278,5 +278,5 @@ def test_new_users_are_scored_by_what_they_took(recipe, tmp_path):
         np.testing.assert_allclose(scores, [*wanted, 0], rtol=1e-5, atol=1e-6)
         old = [f"u{user}" for user in range(USERS)]
         np.testing.assert_allclose(grown.score(old, ["i1"] * USERS), model.score(old, ["i1"] * USERS), rtol=1e-6)
-    with pytest.raises(ArgumentError, match="which has no rows of users"):
+    with pytest.raises(ArgumentError, match="which has no rows of nodes"):
         gt.add_nodes(model, facts, epochs=1)

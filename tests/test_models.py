@@ -35,6 +35,7 @@ from graphtune.models.line import LINE, Halves, HalvesScorer, extended
 from graphtune.models.lookup import Context, Cosine, Dot, Lookup, Projected
 from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
+from graphtune.models.pathranking import PathRanking
 from graphtune.models.popularity import Popularity
 from graphtune.models.prone import ProNE
 from graphtune.models.propagation import SymmetricProduct, normalised_adjacency, to_torch_csr
@@ -56,6 +57,7 @@ from graphtune.testing import (
     ModelContract,
     RecipeContract,
     ScorerContract,
+    ScoresContract,
     checkerboard,
     two_cliques,
 )
@@ -177,6 +179,11 @@ class TestGFCF(HistoryContract):
 
 class TestBSPM(HistoryContract):
     recipe = BSPM(dim=8)
+
+
+class TestPathRanking(ScoresContract):
+    recipe = PathRanking()
+    pattern = InverseRelations()
 
 
 class TestGCN(RecipeContract):
@@ -654,7 +661,7 @@ def test_every_class_has_a_contract():
     tested = {type(c.recipe) for c in contracts if issubclass(c, ModelContract)}
     tested |= {type(c().make(c.graph)) for c in contracts if issubclass(c, EncoderContract)}
     tested |= {type(c().make()) for c in contracts if issubclass(c, ScorerContract)}
-    for one in (c for c in contracts if issubclass(c, HistoryContract) and c is not HistoryContract):
+    for one in (c for c in contracts if issubclass(c, ScoresContract) and hasattr(c, "recipe")):
         model = one.recipe.build(one.pattern.graph)
         tested |= {type(model.encoder), type(model.scorer)}
     found = set(classes_of_models())

@@ -43,10 +43,11 @@ _HOME = {
     "graphtune.models": (
         "BPRMF", "BSPM", "CP", "EASE", "GAT", "GCN", "GFCF", "LINE", "RESCAL", "RGCN", "Answer", "Calibration",
         "ClosedForm", "CompGCN", "ComplEx", "Completion", "ConvE", "DeepWalk", "DistMult", "Encoder", "GraphSAGE",
-        "ItemKNN", "LightGCN", "Model", "NetMF", "Node2Vec", "Popularity", "ProNE", "QuatE", "Recipe", "RotatE",
-        "Scorer", "SimplE", "Text", "TransE", "TuckER",
+        "ItemKNN", "LightGCN", "Model", "NetMF", "Node2Vec", "PathRanking", "Popularity", "ProNE", "QuatE", "Recipe",
+        "RotatE", "Scorer", "SimplE", "Text", "TransE", "TuckER",
     ),
     "graphtune.models.fused": ("Fused", "Fusion"),
+    "graphtune.models.pathranking": ("path_rules",),
     "graphtune.reporting": ("report",),
     "graphtune.split": (
         "EntitySplit", "RelationPattern", "RelationPatterns", "Split", "audit_together", "given_split",

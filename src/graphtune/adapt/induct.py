@@ -22,6 +22,7 @@ from graphtune.ids import NODE
 from graphtune.models.arrivals import size_of
 from graphtune.models.base import ClosedForm, Model
 from graphtune.models.histories import HistoryScorer, with_graph
+from graphtune.models.pathranking import PathScorer, over_graph
 from graphtune.train.fit import Run, Training, fit
 
 REPLAY = 1
@@ -146,8 +147,8 @@ def extend(
     """`add_nodes` over a graph that has grown already; arguments and errors as there."""
     integer("epochs", WHO, epochs, 0)
     integer("replay", WHO, replay, 0)
-    if isinstance(model.scorer, HistoryScorer):
-        return _with_histories(model, found, epochs, rows)
+    if isinstance(model.scorer, HistoryScorer | PathScorer):
+        return _without_rows(model, found, epochs, rows)
     bigger = carried(model, found)
     bigger.encoder.hold(found.graph, (*model.encoder.grown, size_of(model.graph)))
     featured, untold = fill_rows(model, bigger, found, rows)
@@ -157,14 +158,16 @@ def extend(
     return Extended(bigger, _report(found, featured, untold))
 
 
-def _with_histories(model: Model, found: Enlarged, epochs: int, rows: str) -> Extended:
-    """The same solution, which scores new users by what they took."""
+def _without_rows(model: Model, found: Enlarged, epochs: int, rows: str) -> Extended:
+    """The same solution, which scores new nodes by their edges."""
     if epochs or rows != "mean":
         argument, got = ("epochs", epochs) if epochs else ("rows", rows)
-        what = f"left out for {type(model.recipe).__name__}, which has no rows of users"
-        raise bad(argument, WHO, what, got, "New users are scored by what they took.")
+        what = f"left out for {type(model.recipe).__name__}, which has no rows of nodes"
+        raise bad(argument, WHO, what, got, "New nodes are scored by their edges.")
     nobody = np.zeros(len(found.new), dtype=bool)
     report = _report(found, nobody, nobody)
+    if isinstance(model.scorer, PathScorer):
+        return Extended(over_graph(model, found.graph), report)
     items = tuple(name for name, kind in zip(report.ids, report.kinds) if kind == "item")
     return Extended(with_graph(model, found.graph).eval(), replace(report, unscored=items))
 

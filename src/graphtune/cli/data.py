@@ -18,7 +18,7 @@ from graphtune.io import read_features, read_labels, read_texts
 from graphtune.split import Split, given_split
 
 NAMED = "dataset:"
-RELATIONAL = tuple(map(str.lower, (*SCORERS, *RELATIONAL_GNNS)))
+RELATIONAL = (*map(str.lower, (*SCORERS, *RELATIONAL_GNNS)), "pathranking")
 OF_EVENTS = ("popularity", "itemknn", "ease", "gf-cf", "bspm")  # models that score the items that a user took
 DEFAULT_MODEL = {"edges": "deepwalk", "triples": "complex", "events": "lightgcn"}
 OF_LOGS = ("session_gap", "user_features", "item_features", "social", "item_graph")

@@ -22,6 +22,7 @@ from graphtune.models.line import LINE
 from graphtune.models.lookup import Context, Dot, Lookup, Projected
 from graphtune.models.netmf import NetMF
 from graphtune.models.node2vec import Node2Vec
+from graphtune.models.pathranking import PathRanking
 from graphtune.models.popularity import Popularity
 from graphtune.models.prone import ProNE
 from graphtune.models.quate import QuatE
@@ -56,6 +57,7 @@ RECIPES: dict[str, type] = {
     "simple": SimplE,
     "rgcn": RGCN,
     "compgcn": CompGCN,
+    "pathranking": PathRanking,
     "popularity": Popularity,
     "itemknn": ItemKNN,
     "ease": EASE,
@@ -100,6 +102,7 @@ __all__ = [
     "Model",
     "NetMF",
     "Node2Vec",
+    "PathRanking",
     "Popularity",
     "ProNE",
     "Projected",

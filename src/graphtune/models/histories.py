@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from graphtune.check import ArgumentError, bad
@@ -24,11 +23,12 @@ from graphtune.kernels.csr import take_rows
 from graphtune.models.base import ClosedForm, Model
 from graphtune.models.encoder import Encoder
 from graphtune.models.scorer import Frozen, Scorer
+from graphtune.models.solved import Solved
 
 AT_ONCE = 256  # users whose scores of all items are made at a time
 
 
-class ItemOperator(nn.Module, ABC):
+class ItemOperator(Solved, ABC):
     """Scores of all items from histories. Its arrays are buffers of whatever size the solution has.
 
     Args:
@@ -56,16 +56,6 @@ class ItemOperator(nn.Module, ABC):
         """[U, D] float32 of users by their histories, and [I, D] of all items; only where D is not 0."""
         raise NotImplementedError
 
-    def put(self, **arrays: np.ndarray) -> None:
-        """Set buffers by name, as float32 or int64."""
-        for name, array in arrays.items():
-            kind = np.int64 if np.issubdtype(np.asarray(array).dtype, np.integer) else np.float32
-            self.register_buffer(name, torch.from_numpy(np.array(array, dtype=kind, order="C")))
-
-    def array(self, name: str) -> np.ndarray:
-        """A buffer as NumPy sees it."""
-        return self.get_buffer(name).cpu().numpy()
-
     def put_csr(self, name: str, matrix: sp.csr_array) -> None:
         """Set the three buffers of a sparse matrix; how many columns it has the operator knows."""
         arrays = {"begin": matrix.indptr, "column": matrix.indices, "value": matrix.data}
@@ -75,12 +65,6 @@ class ItemOperator(nn.Module, ABC):
         """The sparse matrix of `put_csr`, [rows, I]."""
         begin, column, value = (self.array(f"{name}_{part}") for part in ("begin", "column", "value"))
         return sp.csr_array((value, column.astype(np.int32), begin), shape=(len(begin) - 1, len(self.items)))
-
-    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        for name, buffer in list(self.named_buffers(recurse=False)):
-            if prefix + name in state:
-                self.register_buffer(name, buffer.new_empty(state[prefix + name].shape))
-        super()._load_from_state_dict(state, prefix, *rest)
 
 
 class HistoryScorer(Scorer):

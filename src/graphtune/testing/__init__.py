@@ -23,7 +23,7 @@ from graphtune.testing.patterns import (
     inverse_relations,
     two_cliques,
 )
-from graphtune.testing.recipes import QUIET, ClosedFormContract, HistoryContract, RecipeContract
+from graphtune.testing.recipes import QUIET, ClosedFormContract, HistoryContract, RecipeContract, ScoresContract
 from graphtune.testing.scorers import ScorerContract
 from graphtune.testing.weights import all_scores, equal, query_width, snapshot
 
@@ -43,6 +43,7 @@ __all__ = [
     "Pattern",
     "RecipeContract",
     "ScorerContract",
+    "ScoresContract",
     "all_scores",
     "checkerboard",
     "equal",

@@ -137,13 +137,11 @@ class ClosedFormContract(ModelContract):
         assert said and all(said)
 
 
-class HistoryContract(ClosedFormContract):
-    """What every closed form that scores histories must do (`graphtune.models.histories`). A subclass sets `recipe`.
+class ScoresContract(ClosedFormContract):
+    """What every closed form must do whose solution is in its buffers. A subclass sets `recipe` and `pattern`.
 
-    Nothing starts at random, a model may have no embeddings, and all that it has is in its buffers.
+    Nothing starts at random, and a model may have no embeddings.
     """
-
-    pattern: Pattern = Checkerboard()
 
     def test_builds_finite_embeddings(self) -> None:
         model = self.recipe.build(self.pattern.graph)
@@ -173,6 +171,12 @@ class HistoryContract(ClosedFormContract):
         assert loaded.recipe == self.recipe and loaded.ids == model.ids
         assert equal(loaded, model) and equal(model, loaded), "arrays must come back bit for bit"
         assert np.array_equal(all_scores(loaded), all_scores(model)), "scores must come back"
+
+
+class HistoryContract(ScoresContract):
+    """What every closed form that scores histories must do (`graphtune.models.histories`). A subclass sets `recipe`."""
+
+    pattern: Pattern = Checkerboard()
 
     def test_a_new_user_is_scored_by_its_history(self, model: Model) -> None:
         """A user with the events of another has its scores, and an item that is new scores 0."""

@@ -1,6 +1,6 @@
 """What contract tests compare of models: weights, scores, widths.
 
-Axes: U users, I items, Q dim of a query or key.
+Axes: U users, I items, N nodes, R relations, Q dim of a query or key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ def query_width(model: Model) -> int:
 
 
 def all_scores(model: Model) -> np.ndarray:
-    """[U, I] of all users with all items."""
+    """[U, I] of all users with all items; of triples [N 2R, N], of all nodes by all relations with all nodes."""
+    nodes, both = model.graph.num_nodes, 2 * model.graph.num_relations
+    if both:
+        source, relation = np.divmod(np.arange(nodes * both), both)
+        return model.frozen().cross(source, range(nodes), relation)
     return model.frozen().cross(np.array(model.ids.rows("user")), model.ids.rows("item"))
 
 

@@ -36,8 +36,8 @@ Model: TypeAlias = Annotated[
         "--model",
         help="deepwalk, node2vec, line, netmf, prone, gcn, graphsage, gat, text; bprmf, lightgcn, popularity, itemknn, "
         "ease, gf-cf, bspm for events; complex, distmult, transe, rotate, rescal, tucker, conve, quate, cp, simple, "
-        "rgcn, compgcn for triples; or package.module:Class. Unless given: deepwalk, lightgcn for events, complex for "
-        "triples.",
+        "rgcn, compgcn, pathranking for triples; or package.module:Class. Unless given: deepwalk, lightgcn for events, "
+        "complex for triples.",
         panel=LEARNING,
     ),
 ]
