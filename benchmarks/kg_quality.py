@@ -56,8 +56,8 @@ SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     ("fb15k-237", "rescal"): {"epochs": 15, "schedule": "cosine", "eval_every": 5},
     ("fb15k-237", "transe"): {"epochs": 20, "eval_every": 10},
     ("fb15k-237", "rotate"): {"dim": 500, "epochs": 20, "eval_every": 10},
-    # epochs of 3, 5
-    ("fb15k-237", "pathranking"): {"lr": 0.3, "epochs": 3},
+    # epochs of 2, 3, 5
+    ("fb15k-237", "pathranking"): {"lr": 0.3},
     # dim of 200, 400, 1000, n3 of .01, .02, .05, relation_weight of 0, .2, .5
     ("codex-s", "complex"): {
         "dim": 1000,

@@ -216,6 +216,7 @@ def test_paths_are_counted():
     """From each (node, relation) of a triangle 0 -> 1 -> 2 -> 0: two edges a node, so 2 + 4 + 8 sequences."""
     graph = graph_of([(0, 0, 1), (1, 0, 2), (2, 0, 0)], 3, 1)
     assert Paths(graph, 3, True).count() == 3 * 2 * (2 + 4 + 8)
+    assert Paths(graph, 3, False).count() == Paths(graph, 2, True).count() == 3 * 2 * (2 + 4)
 
 
 @pytest.mark.parametrize(

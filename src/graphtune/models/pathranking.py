@@ -125,13 +125,13 @@ class Paths:
         return (*divmod(feature // a, a), feature % a) if self.any_last else (*divmod(feature, a), asked)
 
     def count(self) -> int:
-        """Sequences of edges that each question by each relation of a node goes along, or a few more."""
+        """Sequences of edges that the questions by all relations of all nodes go along, or a few more."""
         nodes, steps = self.graph.num_nodes, self.steps
         source = np.repeat(np.arange(nodes), np.diff(steps.indptr))
         first = np.append(True, (np.diff(source) != 0) | (np.diff(steps.relation) != 0))
         asked, total = np.bincount(source[first], minlength=nodes), 0.0
         reached: np.ndarray = np.ones(nodes)
-        for _ in range(self.length):
+        for _ in range(self.length if self.any_last else min(2, self.length)):
             reached = np.bincount(source, reached[steps.target], nodes)
             total += float(asked @ reached)
         return int(total)
@@ -235,17 +235,19 @@ class PathRanking:
         """Learn the weights of all relations."""
         assert isinstance(model.scorer, PathScorer) and isinstance(model.encoder, PathEncoder)
         paths = model.encoder.paths
-        steps, total = paths.steps, paths.steps.relations
-        order = np.argsort(-np.bincount(steps.relation, minlength=total), kind="stable")  # the longest first
-        done: list[int] = []
+        edges = np.bincount(paths.steps.relation, minlength=paths.steps.relations)
+        order = np.argsort(-edges, kind="stable")  # the longest first
+        walked, learned = f"{paths.count():,} paths an epoch", 0
+        say(walked)
 
         def learn(begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+            nonlocal learned
             found = self._learned(paths, int(order[begin]), seed)
-            done.append(begin)
-            say(f"{len(done)} of {total} directions of relations, {paths.count():,} paths an epoch")
+            learned += int(edges[order[begin]])
+            say(f"{learned / edges.sum():.0%} of the edges, {walked}")
             return found
 
-        found = in_blocks(learn, total, block=1)
+        found = in_blocks(learn, len(order), block=1)
         found = [found[place] for place in np.argsort(order)]
         feature, weight = (np.concatenate(arrays) for arrays in zip(*found))
         begin = np.cumsum([0, *(len(features) for features, _ in found)])
