@@ -201,6 +201,9 @@ def test_path_ranking(place: Path, tmp_path: Path) -> None:
     predict = next(line.strip() for line in made.out.splitlines() if "graphtune predict" in line)
     assert done(*shlex.split(predict)[1:]).out
     assert done("evaluate", out, "--task", "triple-completion", "--json").json
+    assert "complete(head, relation)" in (out / "README.md").read_text()
+    tuned = run("finetune", out, "--task", "triple-completion", "--out", tmp_path / "tuned")
+    assert tuned.code != 0 and "or train ComplEx" in tuned.err
     wrong = run("export", out, "--format", "parquet")
     assert wrong.code != 0 and "one with embeddings" in wrong.err and "Traceback" not in wrong.err
     done("fuse", out, out, "--by", "weights", "--out", tmp_path / "both")

@@ -9,7 +9,8 @@ EMBEDDINGS = (
     "model = graphtune.load(DIRECTORY)",
     "model.encode(ids)            # [n, dim] float32, source side; side='target' for the other",
 )
-NO_EMBEDDINGS = ("graphtune.load(DIRECTORY).recommend(user)  # scores of items; nodes have no embeddings",)
+RECOMMENDS = ("graphtune.load(DIRECTORY).recommend(user)  # scores of items; nodes have no embeddings",)
+COMPLETES = ("graphtune.load(DIRECTORY).complete(head, relation)  # scores of entities; these have no embeddings",)
 
 
 def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, Any], embeds: bool, solved: bool) -> str:
@@ -26,6 +27,7 @@ def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
     chosen, start = run["notes"].get("chosen"), run["notes"].get("start")
     training = config["training"] or {}
     training = {"seed": training["seed"]} if solved and training else training
+    asked = EMBEDDINGS if embeds else COMPLETES if graph["relations"] else RECOMMENDS
     lines = [
         f"# {recipe['name']}{' node embeddings' if embeds else ''}",
         "",
@@ -35,7 +37,7 @@ def model_card(config: dict[str, Any], metrics: dict[str, Any], run: dict[str, A
         "",
         "```python",
         "import graphtune",
-        *(EMBEDDINGS if embeds else NO_EMBEDDINGS),
+        *asked,
         "```",
         "",
         "## Scores",

@@ -145,7 +145,8 @@ def _plan(options: EmbedOptions, talk: Talk) -> Plan:
     by = f" as {type(recipe).__name__} ({why})" if why else ""
     plan = Plan(data, split, recipe, config, name + by)
     _tell_split(split, talk)
-    talk.say(f"Learning {plan.chosen}, dim {recipe.dim}, on {plan.learned.num_edges:,} edges")
+    width = f", dim {recipe.dim}" if recipe.dim else ""
+    talk.say(f"Learning {plan.chosen}{width}, on {plan.learned.num_edges:,} edges")
     return plan
 
 

@@ -86,8 +86,9 @@ def finetune(
     """
     config = config or task.defaults()
     if next(model.parameters(), None) is None:
-        found = f"{type(model.recipe).__name__}, which is solved and scores histories"
-        fix = "Solve it again with `pretrain` (graphtune embed), or train LightGCN or BPRMF."
+        found = f"{type(model.recipe).__name__}, which is solved and has none"
+        other = "ComplEx" if model.reads_relations else "LightGCN or BPRMF"
+        fix = f"Solve it again with `pretrain` (graphtune embed), or train {other}."
         raise bad("model", "finetune", "one with weights to train", found, fix)
     if model.ids != task.graph.ids:
         fix = "Split the graph that the model was built on, or start a model on this graph from its vectors."
