@@ -18,10 +18,20 @@ from graphtune.estimate.memory import weight_bytes
 from graphtune.graph import Graph
 from graphtune.ids import NodeIds
 from graphtune.models.text import Text, TextEncoder
-from graphtune.split import split_edges
+from graphtune.split import split_edges, split_triples
 from graphtune.store import load, save
-from graphtune.tasks import LinkPrediction, finetune, pretrain
-from graphtune.testing import Communities, EncoderContract, RecipeContract, equal, two_cliques
+from graphtune.tasks import LinkPrediction, TripleCompletion, finetune, pretrain
+from graphtune.testing import (
+    CITIES,
+    RESIDENTS,
+    Communities,
+    EncoderContract,
+    InverseRelations,
+    RecipeContract,
+    equal,
+    inverse_relations,
+    two_cliques,
+)
 from graphtune.train.fit import Run, Training, fit
 from tiny_transformer import WORDS, make
 
@@ -55,6 +65,17 @@ class TestText(RecipeContract):
 
 class TestTextByMeans(TestText):
     recipe = Text(str(BARE), pooling="mean", prefix="red ", negatives=8)
+
+
+def towns_by_name() -> Graph:
+    """People and cities whose names begin alike where they belong together."""
+    people = [f"{WORDS[p // RESIDENTS]} {WORDS[5 + p % 7]}" for p in range(CITIES * RESIDENTS)]
+    return inverse_relations().replace(texts=(*people, *WORDS[:CITIES]))
+
+
+class TestTextOfTriples(TestText):
+    recipe = Text(str(BARE), negatives=8, max_length=6)
+    pattern = InverseRelations(towns_by_name())
 
 
 class TestTextEncoder(EncoderContract):
@@ -158,6 +179,23 @@ def test_what_it_takes_is_counted():
     assert training_seconds(longer, size) > training_seconds(plan, size) > 0
 
 
+def test_entities_are_completed_by_their_names(tmp_path):
+    """Answers, fine-tuning and directories are those of triples."""
+    graph = towns_by_name()
+    split = split_triples(graph, ratios=(8, 1, 1), seed=0)
+    model = pretrain(
+        Text(str(PLACE), negatives=8, scorer="distmult"), split, replace(CONFIG, epochs=2), run=QUIET
+    ).model
+    assert model.reads_relations and len(model.complete(head="person0", relation="in", k=3).answers) == 3
+    tuned = finetune(
+        model, TripleCompletion(split, loss="self-adversarial", negatives=4), replace(CONFIG, epochs=2), QUIET
+    )
+    assert 0 < TripleCompletion(split).evaluate(tuned.model)["mrr"] <= 1
+    assert equal(load(save(tmp_path / "model", tuned.model)), tuned.model)
+    with pytest.raises(ArgumentError, match="`scorer` of Text must be"):
+        Text(str(PLACE), scorer="dot")
+
+
 def test_layers_are_named_from_below():
     encoder = Text(str(PLACE)).build(fruits_and_fish()).encoder
     below, *layers = encoder.layer_names
@@ -198,3 +236,7 @@ def test_from_files_on_the_command_line(tmp_path):
         done("finetune", "read", "--task", "link-prediction", "--set", "epochs=1", "--quiet", "--out", "tuned")
         assert "must be the directory of a transformer" in run(*words, "--set", "path=none", "--out", "b").error
         assert "texts" in run("embed", "edges.csv", "--model", "text", "--set", f"path={PLACE}", "--out", "c").error
+        Path("facts.csv").write_text("".join(f"n{u},near,n{v}\n" for u, v in graph.edges.T))
+        facts = ("embed", "facts.csv", "--triples", "--no-header", *words[2:])
+        done(*facts, "--set", f"path={PLACE}", "--set", "epochs=1", "--out", "facts")
+        assert done("predict", "facts", "n0", "near", "?", "--json").json["answers"]

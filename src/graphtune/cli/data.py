@@ -20,6 +20,7 @@ from graphtune.split import Split, given_split
 NAMED = "dataset:"
 RELATIONAL = (*map(str.lower, (*SCORERS, *RELATIONAL_GNNS)), "pathranking")
 OF_EVENTS = ("popularity", "itemknn", "ease", "gf-cf", "bspm")  # models that score the items that a user took
+OF_BOTH = "text"  # reads relations where there are some
 DEFAULT_MODEL = {"edges": "deepwalk", "triples": "complex", "events": "lightgcn"}
 OF_LOGS = ("session_gap", "user_features", "item_features", "social", "item_graph")
 
@@ -97,7 +98,7 @@ def check_pair(model: str, kind: str) -> None:
     if name in OF_EVENTS and kind != "events":
         fix = "For a file of users and items give --events user,item,time."
         raise bad("--model", "embed", f"one for {kind}, such as {DEFAULT_MODEL[kind]}", model, fix)
-    if ":" in name or (name in RELATIONAL) == relational:
+    if ":" in name or name == OF_BOTH or (name in RELATIONAL) == relational:
         return
     if relational:
         what = f"one that reads relations ({', '.join(RELATIONAL)}) for triples"

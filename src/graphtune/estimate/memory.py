@@ -88,7 +88,7 @@ def weight_bytes(plan: Plan, size: Size) -> int:
     if plan.model in RELATIONAL_GNNS:
         return encoder_weights(plan, size)
     if plan.model == TEXT:
-        return transformer_weights(plan)
+        return transformer_weights(plan) + 8 * size.relations * plan.dim
     if plan.model in GNNS:
         widths = gnn_layers(plan, size)
         own = 0 if size.width else 4 * size.nodes * int(plan.options["hidden"])

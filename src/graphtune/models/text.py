@@ -20,6 +20,7 @@ from graphtune.graph import Graph
 from graphtune.models.base import Model, check_recipe
 from graphtune.models.encoder import Encoder
 from graphtune.models.lookup import Dot
+from graphtune.models.relational import SCORERS
 from graphtune.objectives import SampledSoftmax
 from graphtune.sampling import EdgeSampler, Negatives
 
@@ -87,7 +88,8 @@ class TextEncoder(Encoder):
 @dataclass(frozen=True)
 class Text:
     """Embeddings of the nodes' texts, trained so that neighbours are near: in each batch the ends of other edges stand
-    against an edge's own (InfoNCE: van den Oord et al., 2018).
+    against an edge's own (InfoNCE: van den Oord et al., 2018). Triples are read both ways under a scorer of relations
+    (SimKGC: Wang et al., 2022), so that an entity is ranked by what it is called.
 
     A model directory holds weights and tokenizer, so it needs `path` no more.
 
@@ -98,7 +100,8 @@ class Text:
         max_length: tokens that are read of a text.
         prefix: put before each text, such as E5's "query: ".
         negatives: targets of a batch that stand against each of its edges.
-        temperature: of the softmax over cosines.
+        temperature: of the softmax over cosines; scores of triples are taken as they are.
+        scorer: of triples: "transe", "distmult", "complex" or "rotate".
     """
 
     path: str
@@ -107,9 +110,11 @@ class Text:
     prefix: str = ""
     negatives: int = 64
     temperature: float = 0.05
+    scorer: str = "transe"
 
     def __post_init__(self) -> None:
         one_of("pooling", "Text", self.pooling, POOLINGS)
+        one_of("scorer", "Text", self.scorer, tuple(SCORERS))
         check_recipe(self, max_length=3, negatives=1)
         number("temperature", "Text", self.temperature, 1e-3)
 
@@ -127,7 +132,9 @@ class Text:
             raise bad("graph", "Text.build", "one whose nodes have texts", "a graph without texts", fix)
         padding = self._config.get("pad_token_id") or 0
         encoder = TextEncoder(self._transformer(seed), self._tokens(graph.texts), self.pooling, padding)
-        return Model(self, encoder, Dot(), graph)
+        triples = graph.relation_ids is not None
+        scorer = SCORERS[self.scorer](graph.num_relations, encoder.dim, seed) if triples else Dot()
+        return Model(self, encoder, scorer, graph)
 
     def training(self) -> TrainConfig:
         return TrainConfig(
@@ -143,7 +150,9 @@ class Text:
 
     def pretraining(self, graph: Graph, config: TrainConfig) -> tuple[EdgeSampler, Any]:
         drawn = Negatives(self.negatives, noise="in-batch", shared=True, unknown=True)
-        return EdgeSampler(graph, config.batch_size, drawn, seed=config.seed), SampledSoftmax(self.temperature)
+        triples = graph.relation is not None
+        sampler = EdgeSampler(graph, config.batch_size, drawn, reciprocal=triples, seed=config.seed)
+        return sampler, SampledSoftmax(1.0 if triples else self.temperature)
 
     @property
     def config(self) -> Path:
