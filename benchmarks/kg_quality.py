@@ -4,7 +4,8 @@
 filtered with test triples; `--try n3=0.01,0.05 dim=200,500` trains every combination with one seed, takes the best on
 validation, and only then looks at test. `--fuse` adds the standard scores of all models and seeds, weighed on
 validation, as one more. Of several, `mrr`, `hits_10` and `cpu_s` are those of the best on validation. CPU-seconds are
-of training with its validations; of the fused ranking those of all that is in it, with the choice of weights.
+of training with its validations; of the fused ranking those of all that is in it, with the choice of weights. Its
+validation MRR is of the questions that its weights were learned on: it flatters, the more so the more models there are.
 Published: LibKGE (Ruffinelli et al., 2020; Safavi & Koutra, 2020), ComplEx-N3 (Lacroix et al., 2018), ComplEx-N3-RP
 (Chen et al., 2021).
 """
