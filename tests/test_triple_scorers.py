@@ -18,7 +18,7 @@ from graphtune.models.tucker import TuckERScorer
 from graphtune.objectives.entropy import can_form
 from graphtune.testing import inverse_relations, snapshot
 
-PRODUCTS = [name for name in RELATIONAL if name not in ("transe", "rotate")]
+PRODUCTS = [name for name in RELATIONAL if name not in ("transe", "rotate", "pathranking")]
 QUIET = gt.Run(quiet=True)
 
 
