@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from graphtune.kernels.parallel import in_blocks
-from graphtune.kernels.softmax import _exp
+from graphtune.kernels.softmax import exp
 
 ROWS_A_BLOCK = 64
 _ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
@@ -41,9 +41,9 @@ def _adversarial(begin, end, scores, positive, hidden, margin, temperature, loss
             top = max(top, _LOWEST if off[j] else temperature * row[j])
         total, wrong = _ZERO, _ZERO
         for j in range(len(row)):
-            share = _ZERO if off[j] else _exp(min(temperature * row[j] - top, _ZERO))
+            share = _ZERO if off[j] else exp(min(temperature * row[j] - top, _ZERO))
             x = margin + row[j]
-            z = _exp(-abs(x))
+            z = exp(-abs(x))
             total += share
             wrong += share * (max(x, _ZERO) + _log_of_one_and(z))
             out[j] = share * (_ONE if x > _ZERO else z) / (_ONE + z)

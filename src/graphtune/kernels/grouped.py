@@ -2,26 +2,29 @@
 
 The gradient of the loss of a query with n targets is n p - (1 at each target), p its softmax. Entries n p below some
 tau, here `rounding`, become tau with the chance n p / tau, else nothing; others stay exact: unbiased, at most
-n / tau + 1 of them, and products with them cost those alone. Entries are chosen by one walk along the row that keeps
-one each time its sum of chances passes the next whole number (systematic sampling: Madow, 1949), so a query needs one
-number of chance.
+n / tau + 16 of them (`kernels.choice`), and products with them cost those alone.
 
 Axes: B queries, N keys, T targets of all queries, D dim, M entries kept.
 """
 
 import math
-from typing import NamedTuple
+import sys
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
+from graphtune.kernels.bytes import IN_ONE, byte_keys, byte_rows, byte_scores
+from graphtune.kernels.choice import AT_ONCE, WALKS, choose
+from graphtune.kernels.largest import largest
 from graphtune.kernels.parallel import in_blocks, thread_count
 from graphtune.kernels.short import ROWS, short_keys, short_rows, short_scores
-from graphtune.kernels.softmax import _exp as exp
+from graphtune.kernels.softmax import exp
 
 ROWS_AT_ONCE = 2 * ROWS  # their scores stay in the cache until they are read
 LARGE, ROWS_OF_LARGE = 12 << 20, 16 * ROWS  # keys of more bytes come from memory, so each time for more rows
-STRETCH = 32  # entries whose chances are summed before any is looked at
+MANY = 4096 if IN_ONE else sys.maxsize
+"""Keys from which scores are products in 8 bits (`kernels.bytes`); of fewer, which cost little, in 16."""
 KEYS_A_BLOCK, QUERIES_A_BLOCK = 512, 32
 
 
@@ -41,63 +44,55 @@ class Entries(NamedTuple):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _softmax(row):
-    """The row becomes exp(row - its maximum); the maximum and the sum."""
-    top, total = row[0], np.float32(0.0)
-    for j in range(len(row)):
-        top = max(top, row[j])
+def _exponents(row, top):
+    """The row becomes exp(row - top), `top` its maximum; their sum."""
+    total = np.float32(0.0)
     for j in range(len(row)):
         row[j] = exp(row[j] - top)
         total += row[j]
-    return top, total
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _capped(part, limit):
-    total = np.float32(0.0)
-    for j in range(len(part)):
-        total += min(part[j], limit)
     return total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _choose(row, limit, rest, scale, column, value):
-    """Entries of the row by the chance row / limit, those above the limit surely; how many."""
-    n, found, unit = len(row), 0, 1.0 / np.float64(limit)
-    for begin in range(0, n, STRETCH):
-        end = min(n, begin + STRETCH)
-        sum_of_chances = _capped(row[begin:end], limit) * unit
-        if sum_of_chances < rest * 0.99999:
-            rest -= sum_of_chances
-            continue
-        for j in range(begin, end):
-            rest -= min(row[j], limit) * unit
-            if rest <= 0.0:
-                rest += 1.0
-                if found < len(column):
-                    column[found], value[found] = j, max(row[j], limit) * scale
-                    found += 1
-    return found
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _forward(begin, end, query, scale, panels, key_scale, n, indptr, target, phase, rounding, right, log_sum, entries):
+def _forward(
+    begin,
+    end,
+    bits,
+    query,
+    scale,
+    panels,
+    key_scale,
+    first_sum,
+    n,
+    indptr,
+    target,
+    phase,
+    rounding,
+    right,
+    log_sum,
+    entries,
+):
     start, count, column, value = entries
     rows = ROWS_OF_LARGE if panels.size * 4 > LARGE else ROWS_AT_ONCE
-    scores = np.empty((rows, len(key_scale)), np.float32)
+    scores = np.empty((rows, -(-len(key_scale) // AT_ONCE) * AT_ONCE), np.float32)
     for first in range(begin, end, rows):
         last = min(end, first + rows)
-        short_scores(query, scale, first, last, panels, key_scale, scores)
+        if bits == 8:
+            byte_scores(query, scale, first, last, panels, key_scale, first_sum, scores)
+        else:
+            short_scores(query, scale, first, last, panels, key_scale, scores)
         for b in range(first, last):
-            row = scores[b - first][:n]
+            row = scores[b - first]
             for t in range(indptr[b], indptr[b + 1]):
                 right[t] = row[target[t]]
-            top, total = _softmax(row)
+            top = largest(row[:n])
+            total = _exponents(row[:n], top)
+            row[n:] = 0.0
             log_sum[b] = top + np.float32(math.log(total))
             share = np.float32(1.0) / total
             limit = total * rounding / np.float32(max(1, indptr[b + 1] - indptr[b]))
             room = slice(start[b], start[b + 1])
-            count[b] = _choose(row, limit, 1.0 - phase[b], share, column[room], value[room])
+            count[b] = choose(row, limit, phase[b], share, column[room], value[room])
 
 
 def softmax_entries(
@@ -105,7 +100,7 @@ def softmax_entries(
 ) -> tuple[np.ndarray, np.ndarray, Entries]:
     """Scores of targets, logarithms of the sums of exponents, and the softmax rounded by chance.
 
-    Scores are products in 16 bits (`graphtune.kernels.short`).
+    Scores are products in 16 bits, or in 8 with `MANY` keys.
 
     Args:
         query: [B, D] float32; key: [N, D] float32.
@@ -117,29 +112,50 @@ def softmax_entries(
         [T] float32 scores, [B] float32 logarithms, and the entries.
     """
     size, n = len(query), len(key)
-    room = np.minimum(n, np.ceil(np.diff(indptr) / rounding) + 2).astype(np.int64)
+    room = np.minimum(n, np.ceil(np.diff(indptr) / rounding) + WALKS).astype(np.int64)
     start = np.concatenate([[0], np.cumsum(room)])
     entries = Entries(start, np.zeros(size, np.int64), np.empty(start[-1], np.int32), np.empty(start[-1], np.float32))
     right, log_sum = np.empty(len(target), np.float32), np.empty(size, np.float32)
-    arguments = *short_rows(query), *short_keys(key), n, indptr, target, phase, np.float32(rounding), right, log_sum
+    arguments = *_packed(query, key), n, indptr, target, phase, np.float32(rounding), right, log_sum
     block = -(-size // (ROWS_AT_ONCE * thread_count())) * ROWS_AT_ONCE
     in_blocks(_forward, size, *arguments, tuple(entries), block=max(1, block))
     return right, log_sum, entries
 
 
+def _packed(query: np.ndarray, key: np.ndarray) -> tuple[Any, ...]:
+    """The bits of whole numbers, then queries and keys in such, as `_forward` takes them."""
+    if len(key) >= MANY:
+        return 8, *byte_rows(query), *byte_keys(key)
+    return 16, *short_rows(query), *short_keys(key), np.empty(0, np.int32)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _add_four(out, table, rows, factors, i):
+    """out += factors[i] * table[rows[i]] and so on for the next three; places without a sign need no test."""
+    a, b, c, e = np.uint64(rows[i]), np.uint64(rows[i + 1]), np.uint64(rows[i + 2]), np.uint64(rows[i + 3])
+    w, x, y, z = factors[i], factors[i + 1], factors[i + 2], factors[i + 3]
+    for d in range(len(out)):
+        out[d] += (w * table[a, d] + x * table[b, d]) + (y * table[c, d] + z * table[e, d])
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def _add_rows(out, table, rows, factors):
-    """out += sum_i factors[i] * table[rows[i]], four rows a pass."""
-    whole = len(rows) // 4 * 4
-    for i in range(0, whole, 4):
-        a, b, c, e = table[rows[i]], table[rows[i + 1]], table[rows[i + 2]], table[rows[i + 3]]
-        w, x, y, z = factors[i], factors[i + 1], factors[i + 2], factors[i + 3]
+    """out += sum_i factors[i] * table[rows[i]], eight rows a pass: as many come from far memory at once."""
+    eights, fours = len(rows) // 8 * 8, len(rows) // 4 * 4
+    for i in range(0, eights, 8):
+        a, b, c, e = np.uint64(rows[i]), np.uint64(rows[i + 1]), np.uint64(rows[i + 2]), np.uint64(rows[i + 3])
+        f, g, h, k = np.uint64(rows[i + 4]), np.uint64(rows[i + 5]), np.uint64(rows[i + 6]), np.uint64(rows[i + 7])
+        s, t, u, v = factors[i], factors[i + 1], factors[i + 2], factors[i + 3]
+        w, x, y, z = factors[i + 4], factors[i + 5], factors[i + 6], factors[i + 7]
         for d in range(len(out)):
-            out[d] += (w * a[d] + x * b[d]) + (y * c[d] + z * e[d])
-    for i in range(whole, len(rows)):
-        a, w = table[rows[i]], factors[i]
+            first = (s * table[a, d] + t * table[b, d]) + (u * table[c, d] + v * table[e, d])
+            out[d] += first + ((w * table[f, d] + x * table[g, d]) + (y * table[h, d] + z * table[k, d]))
+    for i in range(eights, fours, 4):
+        _add_four(out, table, rows, factors, i)
+    for i in range(fours, len(rows)):
+        row, factor = np.uint64(rows[i]), factors[i]
         for d in range(len(out)):
-            out[d] += w * a[d]
+            out[d] += factor * table[row, d]
 
 
 @njit(cache=True, nogil=True)

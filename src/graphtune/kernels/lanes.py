@@ -22,6 +22,12 @@ def function(builder, name, result, arguments):
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
 
 
+def cells_of(context, builder, signature, arguments, i, at, kind):
+    """Pointer to a vector of `kind` that begins at number `at` of array argument i."""
+    data = context.make_array(signature.args[i])(context, builder, arguments[i]).data
+    return builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
+
+
 def fma(builder, a, b, c):
     kind = a.type
     call = function(builder, f"llvm.fmuladd.v{kind.count}f32", kind, [kind] * 3)
@@ -36,9 +42,10 @@ def constant(kind, number):
     return ir.Constant(kind, [number] * kind.count if isinstance(kind, ir.VectorType) else number)
 
 
-def spread(builder, number):
-    alone = builder.insert_element(constant(FLOATS, 0.0), number, I32(0))
-    return shuffle(builder, alone, alone, [0] * WIDTH)
+def spread(builder, number, kind=FLOATS):
+    """A vector of `kind` that has the number in each place."""
+    alone = builder.insert_element(constant(kind, 0), number, I32(0))
+    return shuffle(builder, alone, alone, [0] * kind.count)
 
 
 def _cells(number):

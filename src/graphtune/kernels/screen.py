@@ -18,12 +18,10 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from graphtune.kernels.lanes import INT, fma
+from graphtune.kernels.lanes import I32, INT, fma, spread
 from graphtune.kernels.products import KEYS, QUERIES, float_sums
 from graphtune.kernels.short import PANEL, short_sums
 from graphtune.kernels.vector import PLAIN
-
-_I32 = ir.IntType(32)
 
 
 @intrinsic
@@ -58,7 +56,7 @@ def _vector_screen(typing, query, group, keys, panel, scale, margin, key_scale, 
 def _bounds(builder, array, first, i, sums, key_scales):
     """The bounds of query i of a group from its sums of whole numbers."""
     at = builder.add(first, INT(i))
-    scale, margin = (_spread(builder, builder.load(builder.gep(array(k)[0], [at])), _floats(8)) for k in (4, 5))
+    scale, margin = (spread(builder, builder.load(builder.gep(array(k)[0], [at])), _floats(8)) for k in (4, 5))
     floats = [builder.sitofp(part, _floats(8)) for part in sums]
     return [builder.fmul(fma(builder, x, scale, margin), theirs) for x, theirs in zip(floats, key_scales)]
 
@@ -69,7 +67,7 @@ def _report(builder, bounds, pointers, first):
     kind = bounds[0][0].type
     tests = []
     for i, parts in enumerate(bounds):
-        least = _spread(builder, builder.load(builder.gep(floor, [builder.add(first, INT(i))])), kind)
+        least = spread(builder, builder.load(builder.gep(floor, [builder.add(first, INT(i))])), kind)
         tests.append([builder.fcmp_ordered(">=", part, least) for part in parts])
     every = list(chain(*tests))
     while len(every) > 1:
@@ -78,12 +76,12 @@ def _report(builder, bounds, pointers, first):
     found = builder.icmp_unsigned("!=", bits, bits.type(0))
     with builder.if_then(found, likely=False):
         for i, (parts, passed) in enumerate(zip(bounds, tests)):
-            word = _I32(0)
+            word = I32(0)
             for w, (part, test) in enumerate(zip(parts, passed)):
                 place = builder.gep(bound, [INT((i * len(parts) + w) * kind.count)])
                 builder.store(part, builder.bitcast(place, kind.as_pointer()), align=4)
-                mask = builder.zext(builder.bitcast(test, bits.type), _I32)
-                word = builder.or_(word, builder.shl(mask, _I32(w * kind.count)))
+                mask = builder.zext(builder.bitcast(test, bits.type), I32)
+                word = builder.or_(word, builder.shl(mask, I32(w * kind.count)))
             builder.store(word, builder.gep(reaches, [INT(i)]))
     return found
 
@@ -94,12 +92,6 @@ def _floats(lanes):
 
 def _load(builder, data, at, kind):
     return builder.load(builder.bitcast(builder.gep(data, [at]), kind.as_pointer()), align=4)
-
-
-def _spread(builder, value, kind):
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _I32(0))
-    zeros = ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count)
-    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
 
 @njit(cache=True, nogil=True)

@@ -19,8 +19,8 @@ def rounded_entropy(
 ) -> Tensor:
     """`F.cross_entropy` [B] of each target among the scores of its query with all keys, on the CPU.
 
-    Scores are products in 16 bits, and the gradient is that on average over `phase` (`graphtune.kernels.grouped`).
-    No array [Q, N] is made.
+    Scores are products in 16 bits, of many keys in 8 where the processor multiplies bytes, and the gradient is that on
+    average over `phase` (`graphtune.kernels.grouped`). No array [Q, N] is made.
 
     Args:
         query: [Q, D] float32; key: [N, D] float32.

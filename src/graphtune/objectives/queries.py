@@ -38,8 +38,8 @@ class KvsAll:
 
     The sum over examples is that of `OneVsAll` on the same triples, at the cost of the queries alone. Where scores are
     products of float32 on the CPU the gradient is rounded by chance to few entries, which takes a quarter of the exact
-    one's time, and scores are products in 16 bits. Factors are those of `OneVsAll`, each query as often as it
-    has targets.
+    one's time, and scores are products in 16 bits, or 8 (`rounded_entropy`). Factors are those of `OneVsAll`, each
+    query as often as it has targets.
 
     Needs a `QueryBatch`.
 

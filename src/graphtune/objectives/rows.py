@@ -21,7 +21,7 @@ class _Rows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, *nodes: Tensor) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*nodes)
-        return (*(z[n] for n in nodes), z.view_as(z))
+        return (*(z.index_select(0, n) for n in nodes), z.view_as(z))
 
     @staticmethod
     @once_differentiable
