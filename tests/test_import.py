@@ -33,6 +33,23 @@ def test_import_is_quick_and_light():
     assert seconds < 0.3 and heavy == ""
 
 
+TRAIN = """
+import sys
+import graphtune as gt
+from graphtune.testing import QUIET, checkerboard
+for table_updates in ("dense", "rows"):
+    for optimizer in ("adamw", "adagrad", "sgd"):
+        config = gt.TrainConfig(epochs=1, batch_size=32, optimizer=optimizer, l2=1e-3, table_updates=table_updates)
+        gt.pretrain(gt.BPRMF(dim=4), checkerboard(), config, run=QUIET)
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_training_does_not_load_torchs_compiler():
+    done = subprocess.run([sys.executable, "-c", TRAIN], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
 @pytest.mark.parametrize("name", graphtune.__all__)
 def test_every_name_is_there(name):
     assert getattr(graphtune, name) is not None

@@ -17,6 +17,7 @@ from graphtune.config import TrainConfig
 from graphtune.models import GCN, DeepWalk
 from graphtune.objectives import Losses
 from graphtune.testing import equal
+from graphtune.train import light
 from graphtune.train.fit import Run, Training, fit
 from graphtune.train.loggers import CSVLogger
 from graphtune.train.profile import STAGES, TRACE_FROM, TRACE_STEPS, Profile, Tracer, Watch, profiled
@@ -188,13 +189,13 @@ def test_a_slow_stage_is_found(graph, stage, change):
 
 
 def test_a_slow_optimiser_and_a_slow_validation_are_found(graph, monkeypatch):
-    step = torch.optim.AdamW.step
+    step = light.AdamW.step
 
     def slower(self, *more):
         time.sleep(PAUSE)
         return step(self, *more)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", slower)
+    monkeypatch.setattr(light.AdamW, "step", slower)
 
     def validate(model):
         time.sleep(10 * PAUSE)

@@ -9,6 +9,7 @@ import torch
 
 from graphtune.check import bad
 from graphtune.config import TrainConfig
+from graphtune.train import light
 from graphtune.train.groups import Group
 from graphtune.train.rowwise import RowAdagrad, RowAdam, RowSGD
 
@@ -65,10 +66,10 @@ class Mixed:
 
 def _dense(groups: Groups, config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, fused=True)
+        return light.AdamW(groups, fused=True)
     if config.optimizer == "adagrad":
-        return torch.optim.Adagrad(groups, fused=True)
-    return torch.optim.SGD(groups, fused=True)
+        return light.Adagrad(groups, fused=True)
+    return light.SGD(groups, fused=True)
 
 
 def _by_rows(groups: Groups, config: TrainConfig) -> torch.optim.Optimizer:

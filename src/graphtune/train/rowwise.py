@@ -18,6 +18,7 @@ from graphtune.config import TrainConfig
 from graphtune.kernels.optimizers import adagrad_rows, adam_rows, descent_rows
 from graphtune.models.base import Model
 from graphtune.models.lookup import Context, Lookup
+from graphtune.train.light import Light
 
 BIG = 1_000_000
 """Rows from which `table_updates="auto"` takes them one by one."""
@@ -64,7 +65,7 @@ def _needs_whole(model: Model, objective: Any, config: TrainConfig) -> str:
     return "l2_sp pulls all rows" if config.l2_sp else ""
 
 
-class RowOptimizer(torch.optim.Optimizer):
+class RowOptimizer(Light):
     """What the optimisers share: from a gradient to touched rows.
 
     Args:
