@@ -3,17 +3,20 @@
 All on one thread with denormals flushed, 200 reals an entity. A speed is triples a CPU-second: training counts a triple
 in each of its two directions, with all entities (full softmax) or 256 negatives against it; evaluation ranks head and
 tail of each test triple. Ours is an epoch of the whole train part, without validation, and an evaluation of the whole
-test part; batches of full softmax are those that `kg_time_to_mrr.py` learns with. The peers take batches of it for some seconds after a first one, in the fastest of several batch sizes, found
-beforehand, and PyKEEN without a regulariser, where ours has N3; `train_ratio_pykeen_n3` is with it in both. Their
-negatives are each triple's own, ours are shared by the batch. All take turns, each in a process of its own; ratios are
-medians over the turns. Memory is the most that a process has while it trains (full softmax) and evaluates, imported
-packages included; `memory_ratio_beyond_imports` is without what it has before. That shared negatives are worth as much
-is checked on UMLS: `mrr_*` is test MRR after as many epochs of both, by Adam, its rate chosen on validation.
+test part; batches of full softmax are those that `kg_time_to_mrr.py` learns with. The peers take batches of it for some
+seconds after a first one, in the fastest of several batch sizes, found beforehand, and PyKEEN without a regulariser,
+where ours has N3; `train_ratio_pykeen_n3` is with it in both. Their negatives are each triple's own, ours are shared by
+the batch. All take turns, each in a process of its own; ratios are medians over the turns. Memory is the most that a
+process has while it trains (full softmax) and evaluates, imported packages included; `memory_ratio_beyond_imports` is
+without what it has before. That shared negatives are worth as much is checked on UMLS: `mrr_*` is test MRR after as
+many epochs of both, by Adam, its rate chosen on validation. The part "precisions" is of ours alone: full softmax by
+scores of 8 bits, of 16, and of float32 with the exact gradient, in several dims.
 Peers: benchmarks/peers.sh pykeen, benchmarks/peers.sh torchkge.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,13 +28,15 @@ import numpy as np
 
 import graphtune as gt
 from graphtune.cli.machine import peak_resident
+from graphtune.kernels import grouped
 from harness import arguments, finish, in_new_process, median_ratio, peer, resident, write_triples
 
 DIM, NEGATIVES, SLICE = 200, 256, 1000
 BATCH = 1024
 MODELS: dict[str, Any] = {"complex": gt.ComplEx, "rotate": gt.RotatE, "transe": gt.TransE}
 PEERS_WITH = {"complex": ("pykeen", "torchkge"), "rotate": ("pykeen",), "transe": ("pykeen", "torchkge")}
-PARTS = ("softmax", "negatives", "mrr")
+PARTS = ("softmax", "negatives", "mrr", "precisions")
+PRECISIONS, DIMS = ("8_bits", "16_bits", "float32"), (100, 200, 400, 1000)
 RATES, EPOCHS = (0.001, 0.01), 20
 SOFTMAX_SIZES, NEGATIVES_SIZES, EVALUATION_SIZES = "128,256,512", "16,64,256", "32,128,512"
 Found = dict[str, float]
@@ -95,6 +100,14 @@ def ours_mrr(data: str, name: str, rate: float, epochs: int) -> Found:
     config = gt.TrainConfig(epochs=epochs, batch_size=64, lr=rate, optimizer="adamw", eval_every=epochs)
     result = gt.pretrain(recipe, split, config, run=gt.Run(quiet=True))
     return {"valid": result.history[-1]["mrr"], "mrr": gt.TripleCompletion(split).evaluate(result.model)["mrr"]}
+
+
+def ours_in(data: str, precision: str, dim: int) -> Found:
+    """Full softmax in a precision that the processor may not take by itself."""
+    grouped.MANY = 0 if precision == "8_bits" else sys.maxsize
+    recipe = gt.ComplEx(dim=dim, **({"rounding": 0.0} if precision == "float32" else {}))
+    warm(recipe)
+    return {"train": trained(recipe, gt.load_dataset(data).split.train, batch_size=BATCH)[1]}
 
 
 def mrr_of(data: str, name: str, epochs: int, place: Path) -> Found:
@@ -193,6 +206,12 @@ def main() -> None:
                 details[f"mrr_{name}"] = mrr_of(small, name, epochs, Path(place))
                 print(f"{name}, {NEGATIVES} negatives: test MRR on {small} {details[f'mrr_{name}']}", flush=True)
                 figures |= {f"mrr_{name}_{who}": value for who, value in details[f"mrr_{name}"].items()}
+        if "precisions" in args.parts:
+            for precision in PRECISIONS:
+                for dim in DIMS[:1] if args.quick else DIMS:
+                    speed = in_new_process(ours_in, data, precision, dim)["train"]
+                    print(f"{precision}, dim {dim}: {speed:,.0f} triples a CPU-second", flush=True)
+                    figures[f"train_triples_per_cpu_s_{precision}_{dim}"] = speed
         details["batch_sizes"] = {" ".join(map(str, question)): size for question, size in peers.sizes.items()}
     finish("kg_speed", figures, args, **details)
 
