@@ -54,24 +54,8 @@ def _exponents(row, top):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _forward(
-    begin,
-    end,
-    bits,
-    query,
-    scale,
-    panels,
-    key_scale,
-    first_sum,
-    n,
-    indptr,
-    target,
-    phase,
-    rounding,
-    right,
-    log_sum,
-    entries,
-):
+def _forward(begin, end, packed, n, indptr, target, phase, rounding, right, log_sum, entries):
+    bits, query, scale, panels, key_scale, first_sum = packed
     start, count, column, value = entries
     rows = ROWS_OF_LARGE if panels.size * 4 > LARGE else ROWS_AT_ONCE
     scores = np.empty((rows, -(-len(key_scale) // AT_ONCE) * AT_ONCE), np.float32)
@@ -116,7 +100,7 @@ def softmax_entries(
     start = np.concatenate([[0], np.cumsum(room)])
     entries = Entries(start, np.zeros(size, np.int64), np.empty(start[-1], np.int32), np.empty(start[-1], np.float32))
     right, log_sum = np.empty(len(target), np.float32), np.empty(size, np.float32)
-    arguments = *_packed(query, key), n, indptr, target, phase, np.float32(rounding), right, log_sum
+    arguments = _packed(query, key), n, indptr, target, phase, np.float32(rounding), right, log_sum
     block = -(-size // (ROWS_AT_ONCE * thread_count())) * ROWS_AT_ONCE
     in_blocks(_forward, size, *arguments, tuple(entries), block=max(1, block))
     return right, log_sum, entries
